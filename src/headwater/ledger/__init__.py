@@ -1,0 +1,1 @@
+"""The ledger: every call remembered, each entry sealed by the one before and signed, the head witnessed elsewhere."""

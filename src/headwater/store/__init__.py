@@ -1,0 +1,1 @@
+"""2. Kept, with its origin: the lake, the commit protocol, snapshots, blobs, retention."""

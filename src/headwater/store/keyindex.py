@@ -1,0 +1,81 @@
+"""KeyIndex: which keys a table holds already, so that a record delivered twice is in the lake once."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from headwater.store.lake import LakeTable
+
+__all__ = ["KeyIndex"]
+
+RECENT_KEYS = 4_000_000  # more than the batches that are read ahead of the one being committed
+Hashes = npt.NDArray[np.uint64]
+
+
+class KeyIndex:
+    """The 64-bit hashes of a table's keys, in memory, 8 bytes a row.
+
+    Guarantees: exact. A hash seen before is only a suspicion; the keys themselves are then compared with the lake's. The
+    index is right while nobody else appends to the table: hold the table's lease.
+    """
+
+    def __init__(self, table: LakeTable, key: str) -> None:
+        self._table = table
+        self._key = key
+        self._runs: list[Hashes] = []
+        self._recent: deque[pl.Series] = deque()  # keys that may not have landed yet
+        if table.exists():
+            stored = table.scan().select(key).collect()[key]
+            self._add(_hashes(stored))
+
+    def repeated(self, keys: pl.Series) -> pl.Series:
+        """A mask over `keys`: true where the key is in the lake already, or earlier in `keys`. Adds all of them."""
+        hashes = _hashes(keys)
+        order = np.argsort(hashes, kind="stable")
+        ordered = hashes[order]
+        suspect = np.zeros(len(hashes), dtype=bool)
+        same = ordered[1:] == ordered[:-1]
+        suspect[order[1:][same]] = True
+        suspect[order[:-1][same]] = True
+        known = np.zeros(len(hashes), dtype=bool)
+        for run in self._runs:
+            at = np.searchsorted(run, ordered)
+            hit = run[np.minimum(at, len(run) - 1)] == ordered
+            known[order[hit]] = True
+        self._add(ordered, is_sorted=True)
+        mask = pl.Series([False]).new_from_index(0, len(keys))
+        if suspect.any() or known.any():
+            mask = self._confirmed(keys, suspect, known)
+        self._recent.append(keys)
+        while sum(len(keys) for keys in self._recent) - len(self._recent[0]) > RECENT_KEYS:
+            self._recent.popleft()
+        return mask
+
+    def _confirmed(self, keys: pl.Series, suspect: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_]) -> pl.Series:
+        mask = pl.Series(suspect) & ~keys.is_first_distinct()
+        if known.any():
+            wanted = keys.filter(pl.Series(known)).unique()
+            for stored in (*self._recent, self._stored(wanted)):
+                mask = mask | keys.is_in(stored.implode())
+        return mask
+
+    def _stored(self, wanted: pl.Series) -> pl.Series:
+        if not self._table.exists():
+            return wanted.clear()
+        return self._table.scan().select(self._key).filter(pl.col(self._key).is_in(wanted.implode())).collect()[self._key]
+
+    def _add(self, hashes: Hashes, *, is_sorted: bool = False) -> None:
+        run = hashes if is_sorted else np.sort(hashes)
+        while self._runs and len(self._runs[-1]) <= 2 * len(run):  # runs shrink geometrically: few to search, cheap to merge
+            run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")
+        if len(run):
+            self._runs.append(run)
+
+
+def _hashes(keys: pl.Series) -> Any:
+    return keys.hash(0x5EED).to_numpy()

@@ -1,0 +1,1 @@
+"""Answers read from the ledger and the lake: why, impact, verify, status."""
