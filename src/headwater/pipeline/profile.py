@@ -13,7 +13,7 @@ from typing import Any, Literal
 from headwater.core.errors import UsageError
 from headwater.core.names import check_name, did_you_mean
 
-__all__ = ["Alerts", "Profile", "Serve", "SourceSpec", "read_profile"]
+__all__ = ["Profile", "Serve", "SourceSpec", "read_profile"]
 
 FILE = "headwater.toml"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -39,14 +39,6 @@ class Serve:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alerts:
-    """Who is told. `webhook` may hold a secret; `command` is run without a shell, the report on its standard input."""
-
-    webhook: str | None = field(default=None, repr=False)
-    command: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Profile:
     """One profile, every path absolute."""
 
@@ -60,7 +52,7 @@ class Profile:
     engine: str = "local"
     sources: Mapping[str, SourceSpec] = field(default_factory=dict)
     serve: Serve = Serve()
-    alerts: Alerts = Alerts()
+    alerts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def read_profile(root: Path, name: str = "default") -> Profile:
@@ -85,8 +77,6 @@ def _profile(name: str, root: Path, values: dict[str, Any]) -> Profile:
     sources = {check_name(key, "source"): _source(key, value, where) for key, value in values.pop("sources", {}).items()}
     serve = _section(Serve, values.pop("serve", {}), f"{where}.serve")
     alerts = values.pop("alerts", {})
-    if "command" in alerts:
-        alerts = {**alerts, "command": tuple(alerts["command"])}
     known = {f.name for f in fields(Profile)} - {"name", "root", "sources", "serve", "alerts"}
     for key, value in values.items():
         if key not in known:
@@ -99,9 +89,7 @@ def _profile(name: str, root: Path, values: dict[str, Any]) -> Profile:
     keys, lake = paths["keys"].resolve(), paths["lake"].resolve()
     if keys == lake or lake in keys.parents:
         raise UsageError(f"{where}: the keys must lie outside the lake: who can write the lake could sign")
-    return Profile(
-        name=name, root=root, sources=sources, serve=serve, alerts=_section(Alerts, alerts, f"{where}.alerts"), **values, **paths
-    )
+    return Profile(name=name, root=root, sources=sources, serve=serve, alerts=alerts, **values, **paths)
 
 
 def _local(value: str, root: Path, where: str) -> Path:

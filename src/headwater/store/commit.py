@@ -74,10 +74,15 @@ class Collector:
         self.table = table
         self.contract = table.checked()
         self.batch_rows = batch_rows
+        self.wait_s = 5.0  # how long to wait for another collector of this table
         self.ledger = ledger
         self.rows = lake.table(f"tables/{table.name}")
         self.rejected = lake.table(f"rejected/{table.name}")
         self.staged = lake.root / "staged"
+
+    def prepare(self) -> None:
+        """Make the table, empty, if it is not there: what has no records yet can be read all the same."""
+        self.rows.create(_numbered(stored_table(pl.DataFrame(schema=self.contract.types)), "", 0).schema)
 
     def collect(self, source: Source, *, progress: Callable[[int], None] | None = None) -> Collected:
         """Take everything that came to `source` since last time.
@@ -86,7 +91,7 @@ class Collector:
         committed before stays.
         """
         batches = rows = rejected = 0
-        with locked(self.staged / f"{self.table.name}.lock", f"table {self.table.name}", wait_s=5):
+        with locked(self.staged / f"{self.table.name}.lock", f"table {self.table.name}", wait_s=self.wait_s):
             number, cursor = self._recover(source.name)
             index = KeyIndex(self.rows, self.table.key)
             for batch in prefetched(self._batches(source, cursor, index)):
@@ -159,12 +164,14 @@ class Collector:
         """The second half of a batch whose rows have landed."""
         body = intent.body
         staged = self._staged(body["source"], body["batch"])
+        files = {f"tables/{self.table.name}": self.rows.written(app=body["source"], number=intent.seq)}
         if body["rejected"]:
             rejects = pa.ipc.open_file(pa.py_buffer(staged.read_bytes())).read_all()
             self.rejected.append(rejects, app=body["source"], number=intent.seq)
             failpoint("collect.rejects.after")
+            files[f"rejected/{self.table.name}"] = self.rejected.written(app=body["source"], number=intent.seq)
         done = {name: body[name] for name in ("source", "table", "batch", "rows", "rejected", "digest", "rejects_digest")}
-        self.ledger.append("done", {**done, "intent": intent.seq})
+        self.ledger.append("done", {**done, "intent": intent.seq, "files": files})
         staged.unlink(missing_ok=True)
         return body
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from headwater.core.errors import Broken, Retryable, UsageError
 
@@ -73,20 +76,24 @@ class LakeTable:
         """The number of the last commit that `app` made here."""
         return self.open().transaction_version(app) if self.exists() else None
 
-    def append(self, rows: pa.Table, *, app: str, number: int, partition_by: list[str] | None = None) -> int:
+    def create(self, schema: pa.Schema) -> None:
+        """Make the table, empty, unless it is there."""
+        from deltalake import DeltaTable, Schema
+
+        if not self.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            DeltaTable.create(str(self.path), schema=Schema.from_arrow(schema), mode="ignore", configuration=_CONFIGURATION)
+
+    def append(self, rows: pa.Table, *, app: str, number: int) -> int:
         """Commit `rows` as `(app, number)`; returns the version they are in.
 
         Makes the table, or adds new nullable columns, as needed. If this or a later number of `app` has landed,
         nothing is written. Raises `Retryable` if another writer won the race.
         """
-        from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+        from deltalake import CommitProperties, Transaction, write_deltalake
         from deltalake.exceptions import CommitFailedError
 
-        if not self.exists():
-            self.path.mkdir(parents=True, exist_ok=True)
-            DeltaTable.create(
-                str(self.path), schema=_delta_schema(rows), mode="ignore", partition_by=partition_by, configuration=_CONFIGURATION
-            )
+        self.create(rows.schema)
         handle = self.open()
         landed = handle.transaction_version(app)
         if landed is not None and landed >= number:
@@ -103,6 +110,35 @@ class LakeTable:
             raise Retryable(f"another process is writing {self.uri}: {error}") from error
         return int(self.open().version())
 
+    def write(self, rows: pa.RecordBatchReader, *, app: str, number: int, whole: bool = False) -> int:
+        """Commit a stream of rows as `(app, number)` in bounded memory; returns the version they are in.
+
+        `whole` replaces the rows and the schema that were there, and lands as `(app/whole, number)` too. Unlike `append`,
+        a number that has landed already is another process's: `Retryable`, as when another writer wins the race. What the
+        stream itself raises is wrapped in a DeltaError: keep it where it is raised.
+        """
+        from deltalake import CommitProperties, Transaction, write_deltalake
+        from deltalake.exceptions import CommitFailedError
+
+        self.create(rows.schema)
+        handle = self.open()
+        landed = handle.transaction_version(app)
+        if landed is not None and landed >= number:
+            raise Retryable(f"another process is writing {self.uri}: commit {number} of {app} has landed")
+        transactions = [Transaction(app, number), *([Transaction(f"{app}/whole", number)] if whole else [])]
+        how: Any = {"mode": "overwrite", "schema_mode": "overwrite"} if whole else {"mode": "append"}
+        try:
+            write_deltalake(
+                handle,
+                rows,
+                commit_properties=CommitProperties(app_transactions=transactions),
+                writer_properties=writer_properties(rows.schema.names),
+                **how,
+            )
+        except CommitFailedError as error:
+            raise Retryable(f"another process is writing {self.uri}: {error}") from error
+        return handle.version()
+
     def scan(self, version: int | None = None) -> pl.LazyFrame:
         """The rows of a version, lazily and in no order: sort by `_source, _batch, _row` where order matters."""
         import polars as pl
@@ -116,7 +152,20 @@ class LakeTable:
         import pyarrow as pa
 
         actions = pa.table(self.open(version).get_add_actions(flatten=True))
-        return sorted(actions.column("path").to_pylist())
+        return sorted(unquote(path) for path in actions.column("path").to_pylist())
+
+    def written(self, *, app: str, number: int) -> dict[str, str]:
+        """The data files that the commit `(app, number)` added, each with the SHA-256 of its bytes as they are now."""
+        for path in sorted((self.path / "_delta_log").glob("*.json"), reverse=True):
+            actions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            named = [action["txn"] for action in actions if "txn" in action]
+            if any(txn["appId"] == app and txn["version"] == number for txn in named):
+                return self.hashed(unquote(action["add"]["path"]) for action in actions if "add" in action)
+        return {}
+
+    def hashed(self, files: Iterable[str]) -> dict[str, str]:
+        """The SHA-256 of files of this table; of one that is not there, the empty text."""
+        return {file: _sha256(self.path / file) for file in files}
 
     def compact(self) -> Mapping[str, Any]:
         """Rewrite small files into large ones: the same rows, the same digests, one version more."""
@@ -131,6 +180,13 @@ class LakeTable:
         return list(handle.vacuum(retention_hours=0, dry_run=dry_run, enforce_retention_duration=False, keep_versions=keep, full=True))
 
 
+def _sha256(path: Path) -> str:
+    if path.is_symlink() or not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def writer_properties(names: Iterable[str]) -> Any:
     """How Parquet is written here: zstd, and counting columns delta-packed (0.1 % of the bytes instead of 13 %)."""
     from deltalake import ColumnProperties, WriterProperties
@@ -141,9 +197,3 @@ def writer_properties(names: Iterable[str]) -> Any:
 
 def _column_names(handle: DeltaTable) -> set[str]:
     return {field.name for field in handle.schema().fields}
-
-
-def _delta_schema(rows: pa.Table) -> Any:
-    from deltalake import Schema
-
-    return Schema.from_arrow(rows.schema)

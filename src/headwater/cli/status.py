@@ -1,0 +1,27 @@
+"""status: what there is, what is new, and what is wrong with the set-up."""
+
+from __future__ import annotations
+
+import typer
+
+from headwater.cli.options import Folder, Format, Output, ProfileName
+
+
+def status(project: Folder = ".", profile: ProfileName = "default", output: Output = Format.table) -> None:  # type: ignore[assignment]
+    """Tables, models, the deployment, the last report, and every problem found. Exit 1 if something is wrong."""
+    from headwater.cli import show
+    from headwater.pipeline.status import status as look
+
+    answer = look(project, profile)
+    if not show.printed(answer, output):
+        for part, values in answer.items():
+            if isinstance(values, list):
+                show.rows(values, part) if values and isinstance(values[0], dict) else show.facts(
+                    {part: "; ".join(map(str, values)) or "none"}
+                )
+            elif isinstance(values, dict):
+                show.facts(values, part)
+            else:
+                show.facts({part: values})
+    if answer["problems"]:
+        raise typer.Exit(1)

@@ -1,0 +1,31 @@
+"""why: what a model or a prediction was made from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headwater.cli.options import Folder, Format, Output, ProfileName
+
+
+def why(
+    subject: Annotated[str, typer.Argument(help="A model (shop, shop@3, a digest) or a prediction's id.")],
+    project: Folder = ".",  # type: ignore[assignment]
+    profile: ProfileName = "default",
+    output: Output = Format.table,
+) -> None:
+    """Walk back: prediction, model, prepared tables, snapshot, batches, files and lines, contributors."""
+    from headwater.cli import show
+    from headwater.pipeline.project import Project
+
+    answer = Project.open(project, profile=profile).why(subject)
+    if show.printed(answer, output):
+        return
+    for part, values in answer.items():
+        if isinstance(values, dict):
+            show.facts(values, part)
+        elif isinstance(values, list):
+            show.rows(values, part)
+        else:
+            show.facts({part: values})
