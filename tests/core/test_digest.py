@@ -15,7 +15,14 @@ from headwater.core import digest
 from headwater.core.digest import chunk_digests, merkle_root, table_digest
 
 SCHEMA = pa.schema(
-    [("s", pa.string()), ("n", pa.int64()), ("f", pa.float64()), ("b", pa.bool_()), ("t", pa.timestamp("us", "UTC")), ("l", pa.list_(pa.string()))]
+    [
+        ("s", pa.string()),
+        ("n", pa.int64()),
+        ("f", pa.float64()),
+        ("b", pa.bool_()),
+        ("t", pa.timestamp("us", "UTC")),
+        ("l", pa.list_(pa.string())),
+    ]
 )
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 row = st.fixed_dictionaries(

@@ -60,7 +60,9 @@ class Holder:
         self.secret = secret
 
 
-@pytest.mark.parametrize("url", ["postgresql://me:hunter2@db/x", "https://h/p?token=hunter2&x=1", "s3://hunter2@b/k", "https://h/?a=1&sig=hunter2"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:hunter2@db/x", "https://h/p?token=hunter2&x=1", "s3://hunter2@b/k", "https://h/?a=1&sig=hunter2"]
+)
 def test_an_address_is_shown_without_its_secret(url: str) -> None:
     assert "hunter2" not in redacted(url)
 

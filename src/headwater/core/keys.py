@@ -52,6 +52,7 @@ class Keys:
         self.trusted: Mapping[str, str] = pinned  # role -> public key, hex
         self._public = {role: _public_key(key) for role, key in pinned.items()}
         self._private: dict[str, object] = {}
+        self._derived: dict[bytes, bytes] = {}  # purpose -> key: a pseudonym must not cost a read of the disk
 
     @classmethod
     def make(cls, folder: Path) -> Keys:
@@ -108,7 +109,10 @@ class Keys:
 
     def mac(self, purpose: bytes, message: bytes) -> str:
         """HMAC-SHA-256 under the project's secret, separated by purpose, as hex."""
-        key = hmac.new(bytes.fromhex(self._read("secret.key")), purpose, hashlib.sha256).digest()
+        key = self._derived.get(purpose)
+        if key is None:
+            key = hmac.new(bytes.fromhex(self._read("secret.key")), purpose, hashlib.sha256).digest()
+            self._derived[purpose] = key
         return hmac.new(key, message, hashlib.sha256).hexdigest()
 
     def _read(self, name: str) -> str:

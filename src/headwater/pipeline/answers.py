@@ -9,7 +9,7 @@ from headwater.core.errors import HeadwaterError, UsageError
 from headwater.pipeline.build import all_tables, source_specs, span
 from headwater.pipeline.recover import recover
 from headwater.store.retention import kept_snapshots, sweep
-from headwater.trace.checks import check_deployments, check_models
+from headwater.trace.checks import check_deployments, check_models, check_prepared
 from headwater.trace.impact import impact as trace_impact
 from headwater.trace.impact import parse_subject
 from headwater.trace.verify import Verified
@@ -43,8 +43,6 @@ def impact(project: Project, subject: str) -> dict[str, Any]:
 
 def verify(project: Project, progress: Callable[[int], None] | None = None) -> Verified:
     """Everything held against the signed ledger."""
-    from headwater.process.verify import check_prepared
-
     more = {
         "prepared": lambda: check_prepared(project.ledger, project.lake),
         "models": lambda: check_models(project.ledger, project.registry),

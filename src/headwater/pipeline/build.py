@@ -59,10 +59,8 @@ def source_specs(profile: Profile, pipeline: Pipeline) -> dict[str, SourceSpec]:
                 f"headwater.toml [{profile.name}].sources.{name} feeds the table {spec.table!r}. {did_you_mean(spec.table, tables)}"
             )
     spool = {
-        "served-predictions": SourceSpec(table=PREDICTIONS.name, url=f"{profile.spool}/predictions/*.jsonl?optional=yes"),
-        "served-feedback": SourceSpec(
-            table=FEEDBACK.name, url=f"{profile.spool}/feedback/*.jsonl?optional=yes", contributor_asserted_by="source"
-        ),
+        "served-predictions": SourceSpec(table=PREDICTIONS.name, url="predictions/*.jsonl"),
+        "served-feedback": SourceSpec(table=FEEDBACK.name, url="feedback/*.jsonl", contributor_asserted_by="source"),
     }
     return {**profile.sources, **spool}
 
@@ -73,8 +71,8 @@ def sources(profile: Profile, pipeline: Pipeline) -> Iterator[tuple[Source, Tabl
     for name, spec in source_specs(profile, pipeline).items():
         table = tables[spec.table]
         root = profile.spool if name.startswith("served-") else profile.root
-        if name.startswith("served-") and not (profile.spool / spec.table).is_dir():
-            continue
+        if name.startswith("served-") and not any((profile.spool / spec.table).glob("*.jsonl")):
+            continue  # nothing was ever served
         yield connectors.open_source(spec.url, name=name, schema=table.checked().schema, root=root), table
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from headwater.core.digest import json_digest
 from headwater.core.errors import DataError, UsageError
 from headwater.retrain.compare import Comparison, Outcome, Scores, compare, settle
-from headwater.train.trainer import Data, Fitted, Trainer, Trial
+from headwater.train.model import fitted_of
+from headwater.train.trainer import Data, Trainer, Trial
 
 if TYPE_CHECKING:
     from headwater.deploy.deployment import Deployment
@@ -97,8 +98,8 @@ def _comparison(project: Project, trainer: Trainer, model: Model, champion: Depl
     cut = trainer.between(data, int(until or 0))
     window = trainer.window(data, cut)
     parameters = {name: value for name, value in model.parameters.items() if name != "method"}
-    challenger = trainer.fit(window.train, Trial(parameters=parameters, seed=0))
-    fitted = Fitted(framework=old.framework, arrays=arrays, parameters=old.parameters, facts=old.facts)
+    challenger = trainer.fit(window.train, Trial(parameters=parameters, seed=trainer.seed))
+    fitted = fitted_of(old, arrays)
     asked = json_digest([data.digest, cut])
     scored = [
         Scores(model=digest, data=asked, by_user=dict(zip(scores.subjects, scores.values[trainer.metric].tolist(), strict=True)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headwater.collect.request import Request
 from headwater.core.files import write_whole
-from headwater.monitor.alerts import Alert, Alerts, alert, drifted, refused
+from headwater.monitor.alerts import Alert, Alerts, Event, alert, drifted, refused
 from headwater.monitor.prometheus import text
 from headwater.monitor.report import Report, watch
 from headwater.pipeline.build import read_tables
@@ -39,7 +39,7 @@ def look(project: Project, prepared: Prepared) -> Report:
     write_whole(folder / "latest.html", report.html().encode())
     write_whole(folder / "latest.prom", text(report).encode())
     project.ledger.append("report", {"digest": report.digest, "at": at, "worst": report.worst, "facts": dict(report.facts)})
-    tell(project, drifted(report), report)
+    tell(project, drifted(report), "drift", report)
     return report
 
 
@@ -57,23 +57,23 @@ def request_now(project: Project) -> Request | None:
     policy = project.pipeline.retrain or Policy()
     state = _state(project)
     stale = staleness(policy, state)
-    tell(project, [stale] if stale else [])
+    tell(project, [stale] if stale else [], "stale")
     return retrain(last_report(project), policy, state)
 
 
-def tell(project: Project, alerts: list[Alert], report: Report | None = None) -> None:
-    """Tell people what was not told yet. A channel that fails is tried again next time and stops nothing."""
+def tell(project: Project, alerts: list[Alert], about: Event, report: Report | None = None) -> None:
+    """Tell people what was not told yet of one kind of event; none of it now means that it ended. A channel that fails is tried again next time and stops nothing."""
     config = Alerts.from_config(project.profile.alerts)
     path = project.profile.ledger.parent / "alerts.json"
     told: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    _, state = alert(config, alerts, told, at=datetime.now(UTC).isoformat(timespec="seconds"), report=report)
+    _, state = alert(config, alerts, told, at=datetime.now(UTC).isoformat(timespec="seconds"), about=(about,), report=report)
     if state != told:
         write_whole(path, json.dumps(state).encode())
 
 
-def tell_refused(project: Project, why: str) -> None:
-    """Tell people that a turn was refused."""
-    tell(project, [refused(project.pipeline.name, why)])
+def tell_refused(project: Project, why: str | None) -> None:
+    """Tell people that a turn was refused, or (None) that it is no longer."""
+    tell(project, [refused(project.pipeline.name, why)] if why else [], "refused")
 
 
 def last_times(project: Project) -> dict[str, Any]:

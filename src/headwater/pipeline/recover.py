@@ -19,5 +19,7 @@ def recover(project: Project) -> None:
     for path in open_compactions(project.ledger):
         checks = [*check_tables(project.ledger, project.lake, lambda batches, rows: None), *check_rejects(project.ledger, project.lake)]
         if checks:
-            raise Broken(f"a compaction of {path} was interrupted and its rows are not as collected: {checks[0].message}. Type: headwater verify")
+            raise Broken(
+                f"a compaction of {path} was interrupted and its rows are not as collected: {checks[0].message}. Type: headwater verify"
+            )
         record_compaction(path, project.lake.table(path), project.ledger)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["STAGES", "Turn", "run"]
 
 STAGES = ("collect", "process", "train", "deploy", "monitor")
+WAIT_S = 10.0  # how long to wait for another run
 Progress = Callable[[str, int, float], None]
 
 
@@ -104,7 +105,7 @@ def run(project: Project, *, until: str | None = None, progress: Progress | None
     if until is not None and until not in STAGES:
         raise UsageError(f"there is no stage {until!r}. {did_you_mean(until, STAGES)}")
     turn = Turn()
-    with locked(project.lake.root / "staged" / "run.lock", "this project's lake", wait_s=10):
+    with locked(project.lake.root / "staged" / "run.lock", "this project's lake", wait_s=WAIT_S):
         recover(project)
         for stage, work in (("collect", _collect), ("process", _process), ("train", _train), ("deploy", _deploy), ("monitor", _monitor)):
             with turn.timed(stage):

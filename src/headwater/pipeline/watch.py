@@ -27,6 +27,7 @@ def watch(folder: str | Path, profile: str = "default", *, every_s: float = 10.0
         done += 1
         try:
             yield from _look(project)
+            tell_refused(project, None)
         except Broken:
             raise
         except HeadwaterError as error:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from headwater.core.errors import Broken
 from headwater.store.lake import LakeTable
 
 __all__ = ["KeyIndex"]
@@ -30,7 +31,10 @@ class KeyIndex:
         self._runs: list[Hashes] = []
         self._recent: deque[pl.Series] = deque()  # keys that may not have landed yet
         if table.exists():
-            stored = table.scan().select(key).collect()[key]
+            try:
+                stored = table.scan().select(key).collect()[key]
+            except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+                raise Broken(f"{table.uri} cannot be read: {str(error)[:200]}. Type: headwater verify") from error
             self._add(_hashes(stored))
 
     def repeated(self, keys: pl.Series) -> pl.Series:

@@ -46,8 +46,9 @@ def _swept(path: str, table: LakeTable, ledger: Ledger, versions: set[int], dry_
 
 def record_compaction(path: str, table: LakeTable, ledger: Ledger) -> None:
     """Say which files a compaction made: those in use that nobody is known to have written."""
-    made = sorted(set(table.files()) - set(known_files(ledger, path)))
-    ledger.append("compacted", {"files": {path: table.hashed(made)}})
+    uses = table.files()
+    known = known_files(ledger, path)
+    ledger.append("compacted", {"files": {path: table.hashed(file for file in uses if file not in known)}, "uses": uses})
 
 
 def open_compactions(ledger: Ledger) -> list[str]:

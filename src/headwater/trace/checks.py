@@ -5,13 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
+
+from headwater.core.digest import chunk_digests, merkle_root
 from headwater.core.errors import HeadwaterError
 from headwater.core.gate import Finding, Severity
 from headwater.deploy.deployment import read_pointer
-from headwater.ledger.entries import Ledger
+from headwater.ledger.entries import Entry, Ledger
+from headwater.store.commit import stored_table
+from headwater.store.lake import Lake
 from headwater.train.registry import Registry
 
-__all__ = ["check_deployments", "check_models"]
+__all__ = ["check_deployments", "check_models", "check_prepared"]
+
+
+def check_prepared(ledger: Ledger, lake: Lake) -> Iterator[Finding]:
+    """Every generation of every prepared table against the digest of what was written then."""
+    entries: dict[str, list[Entry]] = {}
+    for entry in ledger.entries("prepared"):
+        entries.setdefault(str(entry.body["name"]), []).append(entry)
+    for name, told in entries.items():
+        newest = told[-1].body["table"]
+        written = [entry for entry in told if entry.body["table"]["whole"] == newest["whole"]]
+        rows = lake.table(f"prepared/{name}").scan(newest["version"])
+        last = 0
+        for entry in written:
+            body = entry.body
+            if entry is not written[0] and body["generation"] == last:
+                continue  # brought up to its inputs without a row more
+            part = rows.filter(pl.col("_gen").is_between(last + 1, body["generation"]), ~pl.col("_gen").is_in(newest["void"]))
+            leaves = chunk_digests(stored_table(part.sort("_row").drop("_gen").collect()))
+            if merkle_root(leaves) != body["content"]["digest"]:
+                what = f"what entry {entry.seq} wrote into lake:prepared/{name} (generations {last + 1} to {body['generation']})"
+                yield _block("prepared.rows", f"lake:prepared/{name}", f"{what} is not what is there")
+            last = body["generation"]
 
 
 def check_models(ledger: Ledger, registry: Registry) -> Iterator[Finding]:

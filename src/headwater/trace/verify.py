@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -73,34 +73,90 @@ def verify(
 
 
 def check_files(ledger: Ledger, lake: Lake) -> Iterator[Finding]:
-    """Every data file of the lake against the SHA-256 that it was written with; and no file in use that nobody wrote.
+    """Every data file of the lake against the SHA-256 that it was written with; and in use are exactly those that should be.
 
-    The quickest check there is: bytes, not rows. A file that `gc` deleted is not missed unless it is still in use.
+    The quickest check there is: bytes, not rows. A file that `gc` deleted is not missed: it was not in use any more.
     """
-    known: dict[str, dict[str, tuple[str, str]]] = {}
-    for entry in ledger.entries():
-        for path, files in (entry.body.get("files") or {}).items() if entry.kind in ("done", "prepared", "compacted") else ():
-            for file, digest in files.items():
-                known.setdefault(path, {})[file] = (digest, _named(entry))
+    told = _told_files(ledger)
+    for intent in open_intents(ledger):  # begun and not closed: the next run finishes it or takes it back
+        for path in (f"tables/{intent.body['table']}", f"rejected/{intent.body['table']}"):
+            if lake.table(path).exists():
+                begun = lake.table(path).written(app=intent.body["source"], number=intent.seq)
+                told.setdefault(path, _Files()).add(begun, _named(intent))
     there = {f"{folder}/{name}" for folder in ("tables", "rejected", "prepared") for name in lake.tables(folder)}
-    for path in sorted({*known, *there}):
-        yield from _guarded(f"lake:{path}", lambda path=path: _check_files(lake.table(path), known.get(path, {})))  # type: ignore[misc]
+    for path in sorted({*told, *there}):
+        files = told.get(path, _Files())
+        yield from _guarded(f"lake:{path}", lambda path=path, files=files: _check_files(lake.table(path), files, _counts(ledger, path)))  # type: ignore[misc]
 
 
-def _check_files(table: LakeTable, known: Mapping[str, tuple[str, str]]) -> Iterator[Finding]:
-    used = set(table.files()) if table.exists() else set()
-    for file, digest in table.hashed(sorted({*known, *used})).items():
-        if file not in known:
-            yield _block("lake.file", table.uri, f"{table.uri} uses {file}, which nobody wrote who signs the ledger")
-        elif not digest and file in used:
-            yield _block("lake.file", table.uri, f"{table.uri}: {file} is gone. It held {known[file][1]}")
-        elif digest and digest != known[file][0]:
-            yield _block("lake.file", table.uri, f"{table.uri}: {file} was changed. It holds {known[file][1]}")
+@dataclass
+class _Files:
+    """What the ledger says of one table's files: digest and content of each that was ever written, and which are in use."""
+
+    written: dict[str, tuple[str, str]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def add(self, files: Mapping[str, str], named: str) -> None:
+        self.written |= {file: (digest, named) for file, digest in files.items()}
+        self.used |= set(files)
+
+
+def _told_files(ledger: Ledger) -> dict[str, _Files]:
+    told: dict[str, _Files] = {}
+    for entry in ledger.entries():
+        if entry.kind not in ("done", "prepared", "compacted"):
+            continue
+        for path, files in entry.body["files"].items():
+            table = told.setdefault(path, _Files())
+            if entry.kind == "compacted":
+                table.used = set(entry.body["uses"])
+            elif (
+                entry.kind == "prepared" and entry.body["table"]["whole"] == entry.body["generation"] or entry.body.get("how") == "settled"
+            ):
+                table.used = set()  # it was written anew
+            table.add(files, _named(entry))
+    return told
+
+
+def _counts(ledger: Ledger, path: str) -> int | None:
+    """The version of a table that counts: for a prepared one, what the ledger says; a killed attempt may lie on top."""
+    folder, _, name = path.partition("/")
+    entry = ledger.last("prepared", name=name) if folder == "prepared" else None
+    return int(entry.body["version"]) if entry else None
+
+
+def open_intents(ledger: Ledger) -> list[Entry]:
+    """Batches that were begun and neither done nor abandoned: a collector was killed, or is at work."""
+    begun: dict[int, Entry] = {}
+    for entry in ledger.entries():
+        if entry.kind == "intent":
+            begun[entry.seq] = entry
+        elif entry.kind in ("done", "abandoned"):
+            begun.pop(entry.body["intent"], None)
+    return list(begun.values())
+
+
+def _check_files(table: LakeTable, files: _Files, version: int | None) -> Iterator[Finding]:
+    used = set(table.files(version)) if table.exists() else set()
+    hashed = table.hashed(sorted({*files.written, *used}))
+    for file in sorted(used - set(files.written)):
+        yield _block("lake.file", table.uri, f"{table.uri} uses {file}, which nobody wrote who signs the ledger")
+    for file in sorted(files.used - used):
+        yield _block(
+            "lake.file", table.uri, f"{table.uri} does not use {file} any more: its log was changed. It held {files.written[file][1]}"
+        )
+    for file in sorted((used & set(files.written)) - files.used):
+        yield _block("lake.file", table.uri, f"{table.uri} uses {file} again, which was replaced: its log was changed")
+    for file, (digest, named) in files.written.items():
+        if hashed[file] and hashed[file] != digest:
+            yield _block("lake.file", table.uri, f"{table.uri}: {file} was changed. It holds {named}")
+        elif not hashed[file] and file in used:
+            yield _block("lake.file", table.uri, f"{table.uri}: {file} is gone. It held {named}")
 
 
 def _named(entry: Entry) -> str:
     body = entry.body
-    if entry.kind == "done":
+    if entry.kind in ("done", "intent"):
         return f"source {body['source']} batch {body['batch']}: rows 0 to {body['rows'] - 1} (ledger entry {entry.seq})"
     return f"what entry {entry.seq} ({entry.kind}) wrote"
 
@@ -108,6 +164,11 @@ def _named(entry: Entry) -> str:
 def check_tables(ledger: Ledger, lake: Lake, count: Callable[[int, int], None]) -> Iterator[Finding]:
     """Every row of every raw table against its batch's digests. Names the table, batch and rows that changed."""
     batches: dict[str, list[Mapping[str, Any]]] = {}
+    unsure: dict[str, int] = {}
+    for intent in open_intents(ledger):
+        table = lake.table(f"tables/{intent.body['table']}")
+        if table.transaction(intent.body["source"]) == intent.seq:
+            unsure[intent.body["table"]] = unsure.get(intent.body["table"], 0) + intent.body["rows"]
     intents = {entry.seq: entry.body for entry in ledger.entries("intent")}
     for done in ledger.entries("done"):
         body = intents.get(done.body["intent"])
@@ -119,7 +180,9 @@ def check_tables(ledger: Ledger, lake: Lake, count: Callable[[int, int], None]) 
         batches.setdefault(done.body["table"], []).append(body)
     for name in sorted({*batches, *lake.tables("tables")}):
         table = lake.table(f"tables/{name}")
-        yield from _guarded(table.uri, lambda table=table, name=name: _check_table(table, batches.get(name, []), count))  # type: ignore[misc]
+        yield from _guarded(
+            table.uri, lambda table=table, name=name: _check_table(table, batches.get(name, []), count, unsure.get(name, 0))
+        )  # type: ignore[misc]
 
 
 def check_rejects(ledger: Ledger, lake: Lake) -> Iterator[Finding]:
@@ -131,8 +194,8 @@ def check_rejects(ledger: Ledger, lake: Lake) -> Iterator[Finding]:
             yield from _guarded(table.uri, lambda table=table, body=body: _check_rejects(table, body))  # type: ignore[misc]
 
 
-def _check_table(table: LakeTable, batches: list[Mapping[str, Any]], count: Callable[[int, int], None]) -> Iterator[Finding]:
-    expected = sum(batch["rows"] for batch in batches)
+def _check_table(table: LakeTable, batches: list[Mapping[str, Any]], count: Callable[[int, int], None], unsure: int) -> Iterator[Finding]:
+    expected = unsure + sum(batch["rows"] for batch in batches)
     for group in _grouped(batches):
         yield from _check_group(table, group)
         count(len(group), sum(batch["rows"] for batch in group))

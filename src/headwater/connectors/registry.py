@@ -1,0 +1,78 @@
+"""The registry of connectors: a table from the scheme of a url to who reads it and which extra brings that."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headwater.core.errors import MissingExtra, UsageError
+from headwater.core.names import did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from headwater.collect.source import Cursor, Source
+
+__all__ = ["CONNECTORS", "Connector", "open_source", "schemes", "span"]
+
+ENTRY_POINTS = "headwater.connectors"
+
+
+@dataclass(frozen=True)
+class Connector:
+    """`where` names a class `module:Class` called with `(name, url, schema=, root=)`, `extra` what to install for it."""
+
+    where: str
+    extra: str | None = None
+
+
+CONNECTORS = {
+    "": Connector("headwater.connectors.files:FilesSource"),
+    "file": Connector("headwater.connectors.files:FilesSource"),
+}
+"""Scheme → connector. A url without a scheme is a path. Other packages add rows by entry points of the group
+`headwater.connectors`: the entry's name is the scheme, its value the class."""
+
+
+def schemes() -> dict[str, Connector]:
+    """All connectors by scheme: ours, and those that installed packages add. Ours cannot be replaced."""
+    from importlib.metadata import entry_points
+
+    return {entry.name: Connector(entry.value) for entry in entry_points(group=ENTRY_POINTS)} | CONNECTORS
+
+
+def open_source(url: str, *, name: str, schema: pa.Schema | None, root: Path) -> Source:
+    """The source that `url` names. `schema` is what the contract expects, `root` what relative paths are relative to.
+
+    Raises `UsageError` for a scheme nobody knows, `MissingExtra` with what to type if its library is not installed.
+    """
+    scheme = url.partition("://")[0] if "://" in url else ""
+    connector = CONNECTORS.get(scheme) or schemes().get(scheme)
+    if connector is None:
+        known = [one for one in schemes() if one]
+        raise UsageError(f"source {name}: no connector knows the scheme {scheme!r}. {did_you_mean(scheme, known)}")
+    made: Source = _load(connector, name)(name, url, schema=schema, root=root)
+    return made
+
+
+def _load(connector: Connector, name: str) -> Any:
+    module, _, attribute = connector.where.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        if connector.extra is None:
+            raise UsageError(f"source {name}: its connector {connector.where} does not load: {error}") from error
+        raise MissingExtra(f"source {name} needs {error.name}. Type: pip install 'headwater[{connector.extra}]'") from error
+
+
+def span(before: Cursor | None, after: Cursor | None) -> list[dict[str, Any]]:
+    """What a source read between two of its cursors, in its own words: for files, the file and its lines."""
+    if after is None:
+        return []
+    if after.get("kind") == "files":
+        from headwater.connectors.positions import span as of_files
+
+        return of_files(before, after)
+    return [{key: value for key, value in after.items() if key != "kind"}]

@@ -1,0 +1,104 @@
+"""Service: what every route shares, and the making of one prediction: answered, named, logged, counted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from headwater.core.names import printable
+from headwater.deploy.bounds import Ask, Limits
+from headwater.deploy.deployment import Deployment
+from headwater.deploy.door import Door
+from headwater.deploy.metrics import Metrics
+from headwater.deploy.prediction_id import PredictionIds
+from headwater.deploy.serving import Serving
+from headwater.deploy.spool import Spool
+
+__all__ = ["Made", "Service", "answer", "timestamp"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One prediction that was made."""
+
+    prediction_id: str
+    deployment: Deployment
+    items: Sequence[str]
+    scores: Sequence[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """The parts of a running server."""
+
+    serving: Serving
+    spool: Spool
+    ids: PredictionIds
+    door: Door
+    metrics: Metrics
+    limits: Limits
+
+    def predict(self, asks: Sequence[Ask]) -> list[Made]:
+        """Answer each, all by the same model, and log them in one write. Raises a 503 before a model is there, a 500 if it fails.
+
+        A prediction that failed is logged with no items, so that monitoring sees it.
+        """
+        served = self.serving.now
+        if served is None:
+            raise HTTPException(503, "no model is deployed yet", {"retry-after": "1"})
+        made, rows, failed = [], [], False
+        for ask in asks:
+            started = time.perf_counter_ns()
+            try:
+                best = served.predictor.recommend(ask.user, history=ask.history, k=ask.k)
+                items, scores = [item for item, _ in best], [float(score) for _, score in best]
+            except Exception as error:  # noqa: BLE001 - a model's fault is ours, not the caller's; he sees no traceback
+                _LOG.error("the model raised %s: %s", type(error).__name__, printable(str(error)))
+                items, scores, failed = [], [], True
+            one, row = self._named(served.deployment, ask, items, scores)
+            row["latency_us"] = (time.perf_counter_ns() - started) // 1000
+            made.append(one)
+            rows.append(row)
+        self.spool.add_predictions(rows)
+        if failed:
+            self.metrics.failures.inc()
+            raise HTTPException(500, "the model failed on this request")
+        self.metrics.predictions.inc(len(rows))
+        return made
+
+    def _named(self, deployment: Deployment, ask: Ask, items: list[str], scores: list[float]) -> tuple[Made, dict[str, Any]]:
+        at_us = time.time_ns() // 1000
+        prediction_id = self.ids.make(deployment, ask.user, items, at_us)
+        row = {
+            "prediction_id": prediction_id,
+            "ts": timestamp(at_us),
+            "model": deployment.name,
+            "version": deployment.version,
+            "epoch": deployment.epoch,
+            "user": ask.user,
+            "items": items,
+            "scores": scores,
+            "k": ask.k,
+        }
+        return Made(prediction_id, deployment, items, scores), row
+
+
+def timestamp(at_us: int) -> str:
+    """ISO 8601 in UTC with microseconds, always as long."""
+    return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """A JSON answer that no browser takes for anything else."""
+    return Response(orjson.dumps(value), status, {"x-content-type-options": "nosniff"}, "application/json")

@@ -1,0 +1,88 @@
+"""The local engine: streamed, in bounded memory; a `by` step that would not fit is dealt out to disk by key first."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headwater.process.engine import call
+from headwater.process.keyed import expressions
+from headwater.process.step import Step
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+__all__ = ["LocalEngine"]
+
+_PROBED_ROWS = 10_000
+_MOST_BUCKETS = 512
+
+
+class LocalEngine:
+    """Runs steps in this process.
+
+    Guarantees: a row-by-row step sees batches of at most `batch_rows`; a `by` step is given at most about a quarter of
+    `memory_budget` bytes at a time (its function needs room to work in), unless one key alone has more. What is dealt out
+    to disk lies in a folder of its own below `spill` (the system's temporary folder by default), removed in any case.
+    """
+
+    def __init__(self, *, memory_budget: int = 512 << 20, batch_rows: int = 131_072, spill: Path | None = None) -> None:
+        self.memory_budget = memory_budget
+        self.batch_rows = batch_rows
+        self.spill = spill
+
+    def apply(self, step: Step, inputs: Mapping[str, pl.LazyFrame]) -> Iterator[pa.RecordBatch]:
+        """The step's output, in batches. See `headwater.process.engine.Engine`."""
+        shared = {name: inputs[name].collect() for name in step.broadcast}
+        dealt = {name: inputs[name] for name in step.shared_out}
+        for frames in self._pieces(step, dealt):
+            if any(frame.height for frame in frames.values()):
+                yield from call(step, {**shared, **frames}).to_batches()
+
+    def _pieces(self, step: Step, inputs: Mapping[str, pl.LazyFrame]) -> Iterator[Mapping[str, pl.DataFrame]]:
+        if not step.by:
+            for name, rows in inputs.items():  # there is one
+                yield from ({name: frame} for frame in rows.collect_batches(chunk_size=self.batch_rows, maintain_order=True))
+            return
+        room = max(1, self.memory_budget // 4)
+        buckets = min(_MOST_BUCKETS, -(-sum(_bytes(rows) for rows in inputs.values()) // room))
+        if buckets <= 1:
+            yield {name: rows.collect() for name, rows in inputs.items()}
+            return
+        if self.spill is not None:
+            self.spill.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="headwater-", dir=self.spill) as home:
+            yield from _dealt_out(step, inputs, buckets, Path(home))
+
+
+def _bytes(rows: pl.LazyFrame) -> int:
+    """About how many bytes the rows need in memory."""
+    import polars as pl
+
+    probe = rows.head(_PROBED_ROWS).collect()
+    if probe.height < _PROBED_ROWS:
+        return int(probe.estimated_size())
+    return int(rows.select(pl.len()).collect().item()) * int(probe.estimated_size()) // probe.height
+
+
+def _dealt_out(step: Step, inputs: Mapping[str, pl.LazyFrame], buckets: int, home: Path) -> Iterator[Mapping[str, pl.DataFrame]]:
+    """The rows in buckets by key, one after the other; rows of one key are in one bucket, whichever input they are from."""
+    import polars as pl
+
+    schemas = {name: rows.collect_schema() for name, rows in inputs.items()}
+    for name, rows in inputs.items():
+        bucket = pl.struct(expressions(step.by, schemas[name])).hash(seed=0) % buckets
+        rows.with_columns(_bucket=bucket).sink_parquet(
+            pl.PartitionBy(home / name, key="_bucket", include_key=False), compression="lz4", statistics=False, mkdir=True
+        )
+    for number in range(buckets):
+        frames = {}
+        for name, schema in schemas.items():
+            files = sorted((home / name / f"_bucket={number}").glob("*.parquet"))
+            frames[name] = pl.read_parquet(files, hive_partitioning=False) if files else pl.DataFrame(schema=schema)
+            for file in files:
+                file.unlink()
+        yield frames

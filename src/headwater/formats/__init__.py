@@ -1,0 +1,1 @@
+"""Model files: read safely, signed and verified."""

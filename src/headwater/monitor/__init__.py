@@ -1,0 +1,1 @@
+"""6. Watched: drift, concept, quality, the report."""

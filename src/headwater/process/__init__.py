@@ -1,0 +1,1 @@
+"""3. Made fit: steps, the engine port, increments, prepared tables."""

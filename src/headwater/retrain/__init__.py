@@ -1,0 +1,1 @@
+"""7. And again: policy, champion and challenger, the request that closes the loop."""

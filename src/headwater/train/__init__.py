@@ -1,0 +1,1 @@
+"""4. Learned from: the trainer port, search, evaluation, the registry of models."""
