@@ -101,7 +101,7 @@ def test_every_row_is_kept_or_named_never_both_never_neither(rows: list[tuple[st
     assert sorted([*split.rows["n"].to_list(), *(v.row for v in split.violations)]) == list(range(len(rows)))
     for name, stars, ts in (rows[n] for n in split.rows["n"]):
         assert 1 <= len(name) <= 8
-        assert stars is not None and 1 <= stars <= 5
+        assert stars in range(1, 6)
         assert ts == "2024-01-01"
 
 

@@ -1,6 +1,5 @@
 """Gates fail closed, secrets never print, names stay names, paths stay in their folder, keys sign for their role."""
 
-import os
 import pickle
 from pathlib import Path
 
@@ -126,7 +125,7 @@ def test_keys_are_never_made_twice_nor_read_when_others_can(tmp_path: Path) -> N
     (tmp_path / "keys" / "train.key").chmod(0o644)
     with pytest.raises(Broken, match="chmod 600"):
         keys.sign("train", b"x")
-    os.remove(tmp_path / "keys" / "train.key")
+    (tmp_path / "keys" / "train.key").unlink()
     with pytest.raises(UsageError, match="may not act in that role"):
         keys.sign("train", b"x")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pytest
+from tests.store.counting import NUMBERS, Counting, collector, expected
 
 from headwater.core.errors import Broken, Retryable
 from headwater.core.files import locked
@@ -18,8 +19,8 @@ from headwater.store.commit import Collector
 from headwater.store.lake import Lake
 from headwater.store.retention import sweep
 from headwater.store.snapshot import take_snapshot
-from headwater.trace.verify import check_files, verify
-from tests.store.counting import NUMBERS, Counting, collector, expected
+from headwater.trace.files import check_files
+from headwater.trace.verify import verify
 
 POINTS = [
     *(f"ledger.{kind}.{when}" for kind in ("intent", "done") for when in ("before", "after")),

@@ -112,7 +112,7 @@ def parse(form: Format, block: bytes, cut: Cut, part: int) -> Parsed:
     pieces, bad, keep = [(whole, len(starts))], list(cut.bad), np.ones(len(starts), bool)
     if whole is None:
         pieces.clear()
-        for low, high in _parts(starts, ends, part):
+        for low, high in _parts(starts, ends, cut.bad, part):
             span = (block, starts[low:high], ends[low:high], shape)
             piece, wrong = form.fast(*span), dict[int, tuple[str, str]]()
             if piece is None:
@@ -126,12 +126,15 @@ def parse(form: Format, block: bytes, cut: Cut, part: int) -> Parsed:
     return Parsed(rows, starts[keep], ends[keep], sorted(bad, key=lambda one: one.start))
 
 
-def _parts(starts: Spans, ends: Spans, size: int) -> Iterator[tuple[int, int]]:
+def _parts(starts: Spans, ends: Spans, bad: Sequence[Bad], size: int) -> Iterator[tuple[int, int]]:
+    """Runs of records of about `size` bytes with nothing bad between them."""
+    stops = [*np.searchsorted(starts, [one.start for one in bad]).tolist(), len(starts)]
     low = 0
-    while low < len(starts):
-        high = max(int(np.searchsorted(ends, starts[low] + size, side="right")), low + 1)
-        yield low, high
-        low = high
+    for stop in stops:
+        while low < stop:
+            high = max(int(np.searchsorted(ends, starts[low] + size, side="right")), low + 1)
+            yield low, min(high, stop)
+            low = min(high, stop)
 
 
 def _stack(pieces: Sequence[tuple[pa.Table, int]], declared: pa.Schema, shape: Shape) -> pa.Table:

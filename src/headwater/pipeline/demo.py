@@ -65,7 +65,7 @@ def _prepared(folder: Path, offline: bool, tell: Tell, seconds: dict[str, float]
     if not (folder / "headwater.toml").exists():
         init(folder, "shop")
     if not noted.exists():
-        tell("Fetching the data (once, 5 MB) …" if not offline else "Making a simulated shop …")
+        tell("Fetching the data (once, 5 MB) …" if not offline else "Fetching nothing …")
         counts = _get_data(folder).main(folder / "arriving", offline=offline)
         _deliver(folder, everything=False)
         noted.write_text(json.dumps(counts))
@@ -152,9 +152,8 @@ def _late_files(project: Project, arriving: Path) -> list[Path]:
 
 
 def _post(url: str, body: dict[str, Any], token: str) -> Any:
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"content-type": "application/json", "authorization": f"Bearer {token}"}
-    )
+    headers = {"content-type": "application/json", "authorization": f"Bearer {token}"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - our own server, on this machine
     for _ in range(50):
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own server, on this machine
@@ -200,16 +199,14 @@ def _tell_answers(project: Project, tell: Tell, folder: Path, story: dict[str, A
     started = time.perf_counter()
     reached = project.impact(f"contributor:{user}")
     took = time.perf_counter() - started
+    rows = sum(table["rows"] for table in why["tables"])
     batches, files = len(why["batches"]), {part.split(":")[0] for batch in why["batches"] for part in batch["read"].split("; ") if part}
-    tell(
-        f"7. Which rows trained {story['model']}? {sum(t['rows'] for t in why['tables']):,} rows in {batches} batches from {len(files)} files, by name."
-    )
+    tell(f"7. Which rows trained {story['model']}? {rows:,} rows in {batches} batches from {len(files)} files, by name.")
     models = ", ".join(f"{m['model']}{' (serving)' if m['serving'] else ''}" for m in reached["models"])
     tell(f"   What has contributor {user} reached? {reached['subject']['rows']} rows, models {models}: found in {took:.2f} s.")
     verified = project.verify()
-    tell(
-        f"8. Read again and held against the signed ledger: {verified.rows:,} rows, {verified.entries} entries: {'clean' if verified.clean else 'NOT CLEAN'}."
-    )
+    clean = "clean" if verified.clean else "NOT CLEAN"
+    tell(f"8. Read again and held against the signed ledger: {verified.rows:,} rows, {verified.entries} entries: {clean}.")
     tell(f"Took {sum(story['seconds'].values()):.0f} s. Try next:")
     for verb in ("status", f"why {story['model']}", f"impact contributor:{user}", "verify", "rollback", "serve"):
         tell(f"   headwater {verb} -C {folder}")

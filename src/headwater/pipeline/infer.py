@@ -33,7 +33,7 @@ def infer_pipeline(file: Path, table: str) -> str:
     key, person, time = _key(frame), _named(frame, _PEOPLE), _time(frame)
     lines = [_column(frame[name]) for name in frame.columns]
     extra = "".join(f', {role}="{column}"' for role, column in (("contributor", person), ("time", time)) if column)
-    guess = f"# Guessed from {frame.height:,} rows of {printable(file.name)}. Correct what is wrong: rows that break it are kept, with the reason."
+    guess = f"# Guessed from {frame.height:,} rows of {printable(file.name)}: correct it. Rows that break it are kept, with the reason."
     return f'''"""{table}: collected with its origin."""
 
 import pandera.polars as pandera

@@ -62,7 +62,10 @@ def request_now(project: Project) -> Request | None:
 
 
 def tell(project: Project, alerts: list[Alert], about: Event, report: Report | None = None) -> None:
-    """Tell people what was not told yet of one kind of event; none of it now means that it ended. A channel that fails is tried again next time and stops nothing."""
+    """Tell people what was not told yet of one kind of event; none of it now means that it ended.
+
+    A channel that fails is tried again next time and stops nothing.
+    """
     config = Alerts.from_config(project.profile.alerts)
     path = project.profile.ledger.parent / "alerts.json"
     told: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

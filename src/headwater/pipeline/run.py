@@ -13,12 +13,14 @@ from headwater.core.failpoint import failpoint
 from headwater.core.files import locked
 from headwater.core.gate import Evidence, judge, require
 from headwater.core.names import did_you_mean
+from headwater.ledger.seals import check_chain
 from headwater.pipeline import build
 from headwater.pipeline.champion import Decided, decide
 from headwater.pipeline.data import PreparedData
 from headwater.pipeline.recover import recover
 from headwater.store.commit import Collected, Collector
 from headwater.store.snapshot import Snapshot, take_snapshot
+from headwater.trace.files import check_files
 
 if TYPE_CHECKING:
     from headwater.deploy.deployment import Deployment
@@ -181,9 +183,7 @@ def _checked(project: Project, prepared: Prepared) -> None:
     """What is about to be learned from is what was collected: every file held against the ledger."""
     if any(entry.body["dataset"] == prepared.digest for entry in project.ledger.entries("model")):
         return  # was learned from already; nothing will be read
-    from headwater.trace.verify import check_files
-
-    findings = list(check_files(project.ledger, project.lake))
+    findings = [*check_chain(project.ledger), *check_files(project.ledger, project.lake)]
     if findings:
         raise Broken(f"nothing is trained: {findings[0].message} ({len(findings)} findings). Type: headwater verify")
 

@@ -137,7 +137,7 @@ class LakeTable:
             )
         except CommitFailedError as error:
             raise Retryable(f"another process is writing {self.uri}: {error}") from error
-        return handle.version()
+        return int(handle.version())
 
     def scan(self, version: int | None = None) -> pl.LazyFrame:
         """The rows of a version, lazily and in no order: sort by `_source, _batch, _row` where order matters."""

@@ -9,11 +9,12 @@ import polars as pl
 
 from headwater.core.digest import chunk_digests, merkle_root
 from headwater.core.errors import HeadwaterError
-from headwater.core.gate import Finding, Severity
+from headwater.core.gate import Finding
 from headwater.deploy.deployment import read_pointer
 from headwater.ledger.entries import Entry, Ledger
 from headwater.store.commit import stored_table
 from headwater.store.lake import Lake
+from headwater.trace.files import block
 from headwater.train.registry import Registry
 
 __all__ = ["check_deployments", "check_models", "check_prepared"]
@@ -37,7 +38,7 @@ def check_prepared(ledger: Ledger, lake: Lake) -> Iterator[Finding]:
             leaves = chunk_digests(stored_table(part.sort("_row").drop("_gen").collect()))
             if merkle_root(leaves) != body["content"]["digest"]:
                 what = f"what entry {entry.seq} wrote into lake:prepared/{name} (generations {last + 1} to {body['generation']})"
-                yield _block("prepared.rows", f"lake:prepared/{name}", f"{what} is not what is there")
+                yield block("prepared.rows", f"lake:prepared/{name}", f"{what} is not what is there")
             last = body["generation"]
 
 
@@ -50,11 +51,11 @@ def check_models(ledger: Ledger, registry: Registry) -> Iterator[Finding]:
         try:
             registry.load(name, version, expect_digest=str(entry.body["model"]))
         except HeadwaterError as error:
-            yield _block("model.changed", f"model:{name}@{version}", str(error))
+            yield block("model.changed", f"model:{name}@{version}", str(error))
     for name in registry.names():
         for version in registry.versions(name):
             if (name, version) not in known:
-                yield _block(
+                yield block(
                     "model.unknown", f"model:{name}@{version}", f"model {name}@{version} is in the registry, the ledger does not know it"
                 )
 
@@ -67,11 +68,7 @@ def check_deployments(ledger: Ledger, folder: Path) -> Iterator[Finding]:
         try:
             epoch = read_pointer(folder / f"{name}.json", ledger.keys).epoch
         except HeadwaterError as error:
-            yield _block("deployment.pointer", subject, str(error))
+            yield block("deployment.pointer", subject, str(error))
             continue
         if epoch != newest.get(name):
-            yield _block("deployment.epoch", subject, f"{name} points at epoch {epoch}, the ledger's newest is {newest.get(name)}")
-
-
-def _block(code: str, subject: str, message: str) -> Finding:
-    return Finding(severity=Severity.BLOCK, code=code, subject=subject, message=message)
+            yield block("deployment.epoch", subject, f"{name} points at epoch {epoch}, the ledger's newest is {newest.get(name)}")

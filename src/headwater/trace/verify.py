@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from headwater.core.digest import CHUNK_ROWS, chunk_digests, merkle_root, table_digest
-from headwater.core.errors import HeadwaterError
-from headwater.core.gate import Finding, Severity
-from headwater.ledger.entries import Entry, Ledger
+from headwater.core.gate import Finding
+from headwater.ledger.entries import Ledger
 from headwater.ledger.seals import check_chain
 from headwater.store.commit import stored_table
 from headwater.store.lake import Lake, LakeTable
+from headwater.trace.files import block, check_files, guarded, open_intents
 
-__all__ = ["Verified", "check_files", "check_rejects", "check_tables", "verify"]
+__all__ = ["Verified", "check_rejects", "check_tables", "verify"]
 
 READ_ROWS = 2_000_000
 _ORIGIN = ("_source", "_batch", "_row")
@@ -67,98 +68,9 @@ def verify(
     findings += check_tables(ledger, lake, count)
     findings += check_rejects(ledger, lake)
     for name, check in (more or {}).items():
-        findings += _guarded(name, check)
+        findings += guarded(name, check)
     models = sum(1 for _ in ledger.entries("model"))
     return Verified(findings=tuple(findings), entries=ledger.head()[0], models=models, **counted)
-
-
-def check_files(ledger: Ledger, lake: Lake) -> Iterator[Finding]:
-    """Every data file of the lake against the SHA-256 that it was written with; and in use are exactly those that should be.
-
-    The quickest check there is: bytes, not rows. A file that `gc` deleted is not missed: it was not in use any more.
-    """
-    told = _told_files(ledger)
-    for intent in open_intents(ledger):  # begun and not closed: the next run finishes it or takes it back
-        for path in (f"tables/{intent.body['table']}", f"rejected/{intent.body['table']}"):
-            if lake.table(path).exists():
-                begun = lake.table(path).written(app=intent.body["source"], number=intent.seq)
-                told.setdefault(path, _Files()).add(begun, _named(intent))
-    there = {f"{folder}/{name}" for folder in ("tables", "rejected", "prepared") for name in lake.tables(folder)}
-    for path in sorted({*told, *there}):
-        files = told.get(path, _Files())
-        yield from _guarded(f"lake:{path}", lambda path=path, files=files: _check_files(lake.table(path), files, _counts(ledger, path)))  # type: ignore[misc]
-
-
-@dataclass
-class _Files:
-    """What the ledger says of one table's files: digest and content of each that was ever written, and which are in use."""
-
-    written: dict[str, tuple[str, str]] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
-
-    def add(self, files: Mapping[str, str], named: str) -> None:
-        self.written |= {file: (digest, named) for file, digest in files.items()}
-        self.used |= set(files)
-
-
-def _told_files(ledger: Ledger) -> dict[str, _Files]:
-    told: dict[str, _Files] = {}
-    for entry in ledger.entries():
-        if entry.kind not in ("done", "prepared", "compacted"):
-            continue
-        for path, files in entry.body["files"].items():
-            table = told.setdefault(path, _Files())
-            if entry.kind == "compacted":
-                table.used = set(entry.body["uses"])
-            elif (
-                entry.kind == "prepared" and entry.body["table"]["whole"] == entry.body["generation"] or entry.body.get("how") == "settled"
-            ):
-                table.used = set()  # it was written anew
-            table.add(files, _named(entry))
-    return told
-
-
-def _counts(ledger: Ledger, path: str) -> int | None:
-    """The version of a table that counts: for a prepared one, what the ledger says; a killed attempt may lie on top."""
-    folder, _, name = path.partition("/")
-    entry = ledger.last("prepared", name=name) if folder == "prepared" else None
-    return int(entry.body["version"]) if entry else None
-
-
-def open_intents(ledger: Ledger) -> list[Entry]:
-    """Batches that were begun and neither done nor abandoned: a collector was killed, or is at work."""
-    begun: dict[int, Entry] = {}
-    for entry in ledger.entries():
-        if entry.kind == "intent":
-            begun[entry.seq] = entry
-        elif entry.kind in ("done", "abandoned"):
-            begun.pop(entry.body["intent"], None)
-    return list(begun.values())
-
-
-def _check_files(table: LakeTable, files: _Files, version: int | None) -> Iterator[Finding]:
-    used = set(table.files(version)) if table.exists() else set()
-    hashed = table.hashed(sorted({*files.written, *used}))
-    for file in sorted(used - set(files.written)):
-        yield _block("lake.file", table.uri, f"{table.uri} uses {file}, which nobody wrote who signs the ledger")
-    for file in sorted(files.used - used):
-        yield _block(
-            "lake.file", table.uri, f"{table.uri} does not use {file} any more: its log was changed. It held {files.written[file][1]}"
-        )
-    for file in sorted((used & set(files.written)) - files.used):
-        yield _block("lake.file", table.uri, f"{table.uri} uses {file} again, which was replaced: its log was changed")
-    for file, (digest, named) in files.written.items():
-        if hashed[file] and hashed[file] != digest:
-            yield _block("lake.file", table.uri, f"{table.uri}: {file} was changed. It holds {named}")
-        elif not hashed[file] and file in used:
-            yield _block("lake.file", table.uri, f"{table.uri}: {file} is gone. It held {named}")
-
-
-def _named(entry: Entry) -> str:
-    body = entry.body
-    if entry.kind in ("done", "intent"):
-        return f"source {body['source']} batch {body['batch']}: rows 0 to {body['rows'] - 1} (ledger entry {entry.seq})"
-    return f"what entry {entry.seq} ({entry.kind}) wrote"
 
 
 def check_tables(ledger: Ledger, lake: Lake, count: Callable[[int, int], None]) -> Iterator[Finding]:
@@ -173,16 +85,13 @@ def check_tables(ledger: Ledger, lake: Lake, count: Callable[[int, int], None]) 
     for done in ledger.entries("done"):
         body = intents.get(done.body["intent"])
         if body is None or body["digest"] != done.body["digest"]:
-            yield _block(
-                "ledger.intent", f"ledger:{done.seq}", f"entry {done.seq} closes entry {done.body['intent']}, which does not match it"
-            )
+            wrong = f"entry {done.seq} closes entry {done.body['intent']}, which does not match it"
+            yield block("ledger.intent", f"ledger:{done.seq}", wrong)
             continue
         batches.setdefault(done.body["table"], []).append(body)
     for name in sorted({*batches, *lake.tables("tables")}):
         table = lake.table(f"tables/{name}")
-        yield from _guarded(
-            table.uri, lambda table=table, name=name: _check_table(table, batches.get(name, []), count, unsure.get(name, 0))
-        )  # type: ignore[misc]
+        yield from guarded(table.uri, partial(_check_table, table, batches.get(name, []), count, unsure.get(name, 0)))
 
 
 def check_rejects(ledger: Ledger, lake: Lake) -> Iterator[Finding]:
@@ -191,7 +100,7 @@ def check_rejects(ledger: Ledger, lake: Lake) -> Iterator[Finding]:
         body = done.body
         if body["rejected"]:
             table = lake.table(f"rejected/{body['table']}")
-            yield from _guarded(table.uri, lambda table=table, body=body: _check_rejects(table, body))  # type: ignore[misc]
+            yield from guarded(table.uri, partial(_check_rejects, table, body))
 
 
 def _check_table(table: LakeTable, batches: list[Mapping[str, Any]], count: Callable[[int, int], None], unsure: int) -> Iterator[Finding]:
@@ -201,7 +110,7 @@ def _check_table(table: LakeTable, batches: list[Mapping[str, Any]], count: Call
         count(len(group), sum(batch["rows"] for batch in group))
     stored = table.scan().select(pl.len()).collect().item() if table.exists() else 0
     if stored != expected:
-        yield _block("lake.count", table.uri, f"{table.uri} holds {stored} rows, the ledger knows {expected}")
+        yield block("lake.count", table.uri, f"{table.uri} holds {stored} rows, the ledger knows {expected}")
 
 
 def _check_group(table: LakeTable, group: list[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -215,7 +124,7 @@ def _check_group(table: LakeTable, group: list[Mapping[str, Any]]) -> Iterator[F
         batch = group[0]
         where = f"{table.uri} source {batch['source']} batch {batch['batch']}"
         reason = f"{type(error).__name__}: {str(error)[:160]}"
-        yield _block("lake.unreadable", table.uri, f"{where}: rows 0 to {batch['rows'] - 1} cannot be read ({reason})")
+        yield block("lake.unreadable", table.uri, f"{where}: rows 0 to {batch['rows'] - 1} cannot be read ({reason})")
         return
     for batch in group:
         part = frame.filter(pl.col("_source") == batch["source"], pl.col("_batch") == batch["batch"])
@@ -240,7 +149,7 @@ def _check_batch(uri: str, batch: Mapping[str, Any], part: pl.DataFrame) -> Iter
     for number in range(max(len(leaves), len(expected))):
         if leaves[number : number + 1] != expected[number : number + 1] or not in_order:
             first, last = number * CHUNK_ROWS, min((number + 1) * CHUNK_ROWS, max(batch["rows"], part.height)) - 1
-            yield _block("lake.rows", uri, f"{where}: rows {first} to {last} are not the ones that were collected")
+            yield block("lake.rows", uri, f"{where}: rows {first} to {last} are not the ones that were collected")
 
 
 def _check_rejects(table: LakeTable, body: Mapping[str, Any]) -> Iterator[Finding]:
@@ -248,7 +157,7 @@ def _check_rejects(table: LakeTable, body: Mapping[str, Any]) -> Iterator[Findin
     rejects = frame.select("code", "reason", "at", "raw").to_arrow(compat_level=pl.CompatLevel.oldest())
     if table_digest(rejects) != body["rejects_digest"]:
         what = f"{table.uri} source {body['source']} batch {body['batch']}"
-        yield _block("lake.rejects", table.uri, f"{what}: the rejected records are not the ones that were kept")
+        yield block("lake.rejects", table.uri, f"{what}: the rejected records are not the ones that were kept")
 
 
 def _grouped(batches: list[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
@@ -263,17 +172,3 @@ def _grouped(batches: list[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any
         rows += batch["rows"]
     if group:
         yield group
-
-
-def _guarded(subject: str, check: Check) -> Iterator[Finding]:
-    """What cannot be read is itself a finding: no answer is not a yes."""
-    try:
-        yield from check()
-    except HeadwaterError as error:
-        yield _block("verify.unreadable", subject, str(error))
-    except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - bytes that were tampered with may break any reader
-        yield _block("verify.unreadable", subject, f"{subject} cannot be read: {type(error).__name__}: {str(error)[:200]}")
-
-
-def _block(code: str, subject: str, message: str) -> Finding:
-    return Finding(severity=Severity.BLOCK, code=code, subject=subject, message=message)
