@@ -136,7 +136,9 @@ class Delimited:
         try:
             rows = pc.read_csv(
                 pa.BufferReader(pa.py_buffer(block)[low:high]),
-                read_options=pc.ReadOptions(column_names=self._header, block_size=max(4 << 20, 2 * int((ends - starts).max()))),
+                read_options=pc.ReadOptions(
+                    column_names=self._header, block_size=max(4 << 20, 2 * int((ends - starts).max())), use_threads=high - low > 4 << 20
+                ),
                 parse_options=pc.ParseOptions(newlines_in_values=block.find(b'"', low, high) >= 0),
                 convert_options=pc.ConvertOptions(
                     column_types=shape.schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False

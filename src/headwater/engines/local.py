@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import xor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,7 @@ _MOST_BUCKETS = 512
 class LocalEngine:
     """Runs steps in this process.
 
-    Guarantees: a row-by-row step sees batches of at most `batch_rows`; a `by` step is given at most about a quarter of
+    Guarantees: a row-by-row step sees batches of at most `batch_rows`; a `by` step is given at most about half of
     `memory_budget` bytes at a time (its function needs room to work in), unless one key alone has more. What is dealt out
     to disk lies in a folder of its own below `spill` (the system's temporary folder by default), removed in any case.
     """
@@ -47,7 +49,7 @@ class LocalEngine:
             for name, rows in inputs.items():  # there is one
                 yield from ({name: frame} for frame in rows.collect_batches(chunk_size=self.batch_rows, maintain_order=True))
             return
-        room = max(1, self.memory_budget // 4)
+        room = max(1, self.memory_budget // 2)
         buckets = min(_MOST_BUCKETS, -(-sum(_bytes(rows) for rows in inputs.values()) // room))
         if buckets <= 1:
             yield {name: rows.collect() for name, rows in inputs.items()}
@@ -74,7 +76,7 @@ def _dealt_out(step: Step, inputs: Mapping[str, pl.LazyFrame], buckets: int, hom
 
     schemas = {name: rows.collect_schema() for name, rows in inputs.items()}
     for name, rows in inputs.items():
-        bucket = pl.struct(expressions(step.by, schemas[name])).hash(seed=0) % buckets
+        bucket = reduce(xor, (part.hash(seed=n) for n, part in enumerate(expressions(step.by, schemas[name])))) % buckets
         rows.with_columns(_bucket=bucket).sink_parquet(
             pl.PartitionBy(home / name, key="_bucket", include_key=False), compression="lz4", statistics=False, mkdir=True
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from headwater.core.errors import HeadwaterError, UsageError
 from headwater.core.names import printable
-from headwater.process.order import without_marks
+from headwater.process.order import in_order
 from headwater.process.step import Step
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Engine(Protocol):
     """Something that runs steps.
 
     The law of engines: for any inputs, the batches hold the rows (as a multiset) that the local engine gives. Inputs of raw
-    tables carry `_source`, `_batch`, `_row`, which say the order in which a key's rows are given and are then taken away.
+    tables carry `_place`, which says the order in which a key's rows are given and is then taken away (`call` does both).
     Rows that agree in `step.by` reach one call together; a row-by-row step is called with any rows; a broadcast input is
     given whole to every call. A batch's columns are what the function returned, in Arrow's types.
     """
@@ -36,7 +36,7 @@ def call(step: Step, frames: Mapping[str, pl.DataFrame]) -> pa.Table:
     """
     from polars.exceptions import PanicException
 
-    given = {name: _as(step.frames.get(name, "polars"), without_marks(step, name, frames[name])) for name in step.inputs}
+    given = {name: _as(step.frames.get(name, "polars"), in_order(step, name, frames[name])) for name in step.inputs}
     try:
         result = step.function(**given)
     except HeadwaterError:

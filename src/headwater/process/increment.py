@@ -10,6 +10,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from headwater.process.keyed import days_before, distinct, only
+from headwater.process.order import with_place
 from headwater.process.prepared import PreparedTable, newer, scan_live, without_bookkeeping
 from headwater.process.step import By, Step
 
@@ -62,7 +63,13 @@ class Raw:
         return self.snapshot.tables[self.name].digest
 
     def scan(self) -> pl.LazyFrame:
+        return self._in_place(self._all())
+
+    def _all(self) -> pl.LazyFrame:
         return self.snapshot.scan(self.lake, self.name)
+
+    def _in_place(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        return with_place(rows, self.snapshot.tables[self.name].batches)
 
     def consumed(self) -> dict[str, Any]:
         return {"digest": self.digest, "batches": dict(self.snapshot.tables[self.name].batches)}
@@ -82,7 +89,7 @@ class Raw:
             if now[source] > before.get(source, -1)
         ]
         floor = min(before.get(source, -1) for source in now if now[source] > before.get(source, -1))
-        return Change(added=self.scan().filter(pl.col("_batch") > floor).filter(reduce(or_, new)))
+        return Change(added=self._in_place(self._all().filter(pl.col("_batch") > floor).filter(reduce(or_, new))))
 
 
 @dataclass(frozen=True)

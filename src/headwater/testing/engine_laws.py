@@ -99,17 +99,13 @@ def _inputs(rows: int) -> dict[str, pl.LazyFrame]:
             "user_id": [None if n % 97 == 0 else f"u{n * n % 41}" for n in range(rows)],
             "ts": [start + timedelta(minutes=n * 7919 % 9000 // 50 * 50) for n in range(rows)],
             "value": [n * 31 % 1000 for n in range(rows)],
-            "_source": ["ab"[n % 2] for n in range(rows)],
-            "_batch": [n // 500 for n in range(rows)],
-            "_row": [n % 500 for n in range(rows)],
+            "_place": list(range(rows)),
         },
         schema={
             "user_id": pl.String,
             "ts": pl.Datetime("us"),
             "value": pl.Int64,
-            "_source": pl.String,
-            "_batch": pl.Int64,
-            "_row": pl.Int64,
+            "_place": pl.Int64,
         },
     )
     users = pl.DataFrame({"user_id": [f"u{n % 45}" for n in range(90)], "name": [f"n{n}" for n in range(90)]})
