@@ -133,6 +133,6 @@ pipeline = Pipeline(
     collect=[events, reviews],
     process=[sessions, sentiment, clicks, interactions],
     train=Recommender("interactions", user="user_id", item="item_id", weight="weight", metric="ndcg@10", trials=20),
-    monitor=[ClickThrough(), Drift("interactions")],
+    monitor=[ClickThrough(wait="1s"), Drift("interactions", columns=["item_id", "weight"])],
     retrain=Policy(every="1d", min_new_rows=1_000),
 )

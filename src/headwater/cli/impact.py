@@ -20,12 +20,5 @@ def impact(
     from headwater.pipeline.project import Project
 
     answer = Project.open(project, profile=profile).impact(subject)
-    if show.printed(answer, output):
-        return
-    for part, values in answer.items():
-        if isinstance(values, list):
-            show.rows(values, part)
-        elif isinstance(values, dict):
-            show.facts(values, part)
-        else:
-            show.facts({part: values})
+    if not show.printed(answer, output):
+        show.parts(answer)

@@ -13,7 +13,7 @@ from headwater.core.names import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "facts", "printable", "printed", "progress_line", "rows"]
+__all__ = ["console", "facts", "parts", "printable", "printed", "progress_line", "rows"]
 
 
 def printed(value: Any, output: Format) -> bool:
@@ -28,7 +28,7 @@ def console() -> Console:
     """Where people read: no markup in data is ever interpreted."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 
 
 def facts(values: Mapping[str, Any], title: str = "") -> None:
@@ -56,6 +56,30 @@ def rows(values: Iterable[Mapping[str, Any]], title: str = "") -> None:
     for line in lines:
         table.add_row(*(_cell(value) for value in line.values()))
     console().print(table)
+
+
+def parts(answer: Mapping[str, Any]) -> None:
+    """An answer of several parts: lists as tables, mappings as lists of facts, nested ones with dotted names."""
+    for name, value in answer.items():
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            rows(value, name)
+        elif isinstance(value, Mapping):
+            facts(_flat(value), name)
+        else:
+            facts({name: "; ".join(map(str, value)) or "none" if isinstance(value, list) else value})
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings with dotted names; an interval in one line."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and {"value", "low", "high"} <= set(value):
+            flat[prefix + name] = f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+        elif isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 def progress_line(stage: str, rows_done: int, seconds: float) -> None:

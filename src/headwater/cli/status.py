@@ -14,14 +14,6 @@ def status(project: Folder = ".", profile: ProfileName = "default", output: Outp
 
     answer = look(project, profile)
     if not show.printed(answer, output):
-        for part, values in answer.items():
-            if isinstance(values, list):
-                show.rows(values, part) if values and isinstance(values[0], dict) else show.facts(
-                    {part: "; ".join(map(str, values)) or "none"}
-                )
-            elif isinstance(values, dict):
-                show.facts(values, part)
-            else:
-                show.facts({part: values})
+        show.parts(answer)
     if answer["problems"]:
         raise typer.Exit(1)

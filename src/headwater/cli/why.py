@@ -20,12 +20,5 @@ def why(
     from headwater.pipeline.project import Project
 
     answer = Project.open(project, profile=profile).why(subject)
-    if show.printed(answer, output):
-        return
-    for part, values in answer.items():
-        if isinstance(values, dict):
-            show.facts(values, part)
-        elif isinstance(values, list):
-            show.rows(values, part)
-        else:
-            show.facts({part: values})
+    if not show.printed(answer, output):
+        show.parts(answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from operator import xor
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalEngine"]
 
-_PROBED_ROWS = 10_000
+_PROBED_ROWS = 200_000
 _MOST_BUCKETS = 512
 
 
@@ -50,7 +50,13 @@ class LocalEngine:
                 yield from ({name: frame} for frame in rows.collect_batches(chunk_size=self.batch_rows, maintain_order=True))
             return
         room = max(1, self.memory_budget // 2)
-        buckets = min(_MOST_BUCKETS, -(-sum(_bytes(rows) for rows in inputs.values()) // room))
+        probes = {name: rows.head(_PROBED_ROWS).collect() for name, rows in inputs.items()}
+        if all(probe.height < _PROBED_ROWS for probe in probes.values()) and _size(probes.values()) <= room:
+            yield probes
+            return
+        needed = sum(_bytes(rows, probes[name]) for name, rows in inputs.items())
+        buckets = min(_MOST_BUCKETS, -(-needed // room))
+        del probes
         if buckets <= 1:
             yield {name: rows.collect() for name, rows in inputs.items()}
             return
@@ -60,14 +66,17 @@ class LocalEngine:
             yield from _dealt_out(step, inputs, buckets, Path(home))
 
 
-def _bytes(rows: pl.LazyFrame) -> int:
-    """About how many bytes the rows need in memory."""
+def _size(frames: Iterable[pl.DataFrame]) -> int:
+    return int(sum(frame.estimated_size() for frame in frames))
+
+
+def _bytes(rows: pl.LazyFrame, probe: pl.DataFrame) -> int:
+    """About how many bytes the rows need in memory, after the first of them."""
     import polars as pl
 
-    probe = rows.head(_PROBED_ROWS).collect()
     if probe.height < _PROBED_ROWS:
-        return int(probe.estimated_size())
-    return int(rows.select(pl.len()).collect().item()) * int(probe.estimated_size()) // probe.height
+        return _size([probe])
+    return int(rows.select(pl.len()).collect().item()) * _size([probe]) // probe.height
 
 
 def _dealt_out(step: Step, inputs: Mapping[str, pl.LazyFrame], buckets: int, home: Path) -> Iterator[Mapping[str, pl.DataFrame]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -63,8 +63,9 @@ class Raw:
         return self.snapshot.tables[self.name].digest
 
     def scan(self) -> pl.LazyFrame:
-        return self._in_place(self._all())
+        return self._in_place(self._all)
 
+    @cached_property
     def _all(self) -> pl.LazyFrame:
         return self.snapshot.scan(self.lake, self.name)
 
@@ -89,7 +90,7 @@ class Raw:
             if now[source] > before.get(source, -1)
         ]
         floor = min(before.get(source, -1) for source in now if now[source] > before.get(source, -1))
-        return Change(added=self._in_place(self._all().filter(pl.col("_batch") > floor).filter(reduce(or_, new))))
+        return Change(added=self._in_place(self._all.filter(pl.col("_batch") > floor).filter(reduce(or_, new))))
 
 
 @dataclass(frozen=True)

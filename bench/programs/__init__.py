@@ -1,0 +1,1 @@
+"""What is measured, each file a whole program: one does the work with Headwater, one with the peer."""
