@@ -45,10 +45,16 @@ def _run(sizes: Sizes) -> list[Line]:
         assert second[name].said["facts"][f"{name}.run"] == "increment", second[name].said
         share = after / before
         most = MOST_SHARE if name != "by_user" else MOST_OVER * owned["share_of_rows"]
-        budget = f"≤ {MOST_SHARE:.0%}" if name != "by_user" else f"≤ {MOST_OVER} × the {owned['share_of_rows']:.1%} of rows of touched users"
+        budget = (
+            f"≤ {MOST_SHARE:.0%}" if name != "by_user" else f"≤ {MOST_OVER} × the {owned['share_of_rows']:.1%} of rows of touched users"
+        )
         figures = {"first": first[name].to_json(), "second": second[name].to_json(), "touched": dict(owned)}
         if name == "cheap":
-            figures |= {"collect_first": collected.to_json(), "collect_more": collected_more.to_json(), "run_nothing_new": nothing.to_json()}
+            figures |= {
+                "collect_first": collected.to_json(),
+                "collect_more": collected_more.to_json(),
+                "run_nothing_new": nothing.to_json(),
+            }
         lines.append(
             Line(
                 what=what,

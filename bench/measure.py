@@ -26,7 +26,8 @@ class CouldNotRun(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Used:
-    """What one command used. `rss` is the most memory it ever had resident, in bytes; `said` the JSON of its last line."""
+    """What one command used. `rss` is the most memory it ever had resident, in bytes; `said` the JSON that it
+    printed (alone, or as its last line)."""
 
     wall: float
     cpu: float
@@ -59,12 +60,14 @@ def _tail(file: Any) -> str:
 
 
 def _last_json(said: str) -> Mapping[str, Any]:
-    lines = said.strip().splitlines()
-    try:
-        value = json.loads(lines[-1])
-    except (IndexError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    for text in (said, said.strip().rpartition("\n")[2]):
+        try:
+            value = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            return value
+    return {}
 
 
 def headwater(*arguments: str | Path) -> list[str | Path]:

@@ -46,11 +46,12 @@ pipeline ='''
 
 
 def small_shop(folder: Path) -> Path:
-    """A shop that runs in about a second, with a gate, and with tables that are settled at once."""
+    """A shop that runs in about a second, with a gate, and with a champion that is easily replaced."""
     make_shop(folder, events=EVENTS)
     code = (folder / "shop.py").read_text()
-    code = code.replace("trials=2)", "trials=1)").replace("\npipeline =", GATE).replace("retrain=", "gates=[Looks()],\n    retrain=")
-    (folder / "shop.py").write_text(code + "\nfrom headwater.process import process\n\nprocess.SETTLE_ROWS = 0\n")
+    code = code.replace("trials=2)", "trials=1)").replace("\npipeline =", GATE)
+    code = code.replace("retrain=Policy(", "gates=[Looks()],\n    retrain=Policy(margin=0.9, min_users=2, ")
+    (folder / "shop.py").write_text(code)
     return folder
 
 
@@ -65,15 +66,15 @@ def headwater(*words: str | Path, **environment: str) -> subprocess.CompletedPro
 
 
 def arrive(folder: Path, number: int) -> None:
-    """More data comes: an event of each of sixty users we know, written into the newest file, and a broken line."""
+    """More data comes: four events of each of sixty users we know, written into the newest file, and a broken line."""
     files = sorted((folder / "data/events").glob("*.jsonl"))
     people = pl.read_ndjson(files[-2])["user_id"].unique(maintain_order=True).head(60).to_list()
     items = pl.read_ndjson(files[-2])["item_id"].to_list()
     start = datetime(2016, 1, 1, tzinfo=UTC) + timedelta(days=number)
     with open(files[-1], "a") as file:
-        for i, user in enumerate(people):
-            at = f"{start + timedelta(minutes=7 * i):%Y-%m-%dT%H:%M:%S.000Z}"
-            item = items[(i * 31 + number * 7) % len(items)]
+        for i in range(4 * len(people)):
+            at = f"{start + timedelta(minutes=5 * i):%Y-%m-%dT%H:%M:%S.000Z}"
+            user, item = people[i % len(people)], items[(i * 31 + number * 7) % len(items)]
             file.write(f'{{"event_id":"more{number}-{i}","user_id":"{user}","item_id":"{item}","ts":"{at}","kind":"view"}}\n')
         file.write("half a reco\n")
 

@@ -20,6 +20,12 @@ class TestInMemory(EngineLaws):
         return LocalEngine(batch_rows=64)
 
 
+class TestInAFewParts(EngineLaws):
+    @pytest.fixture
+    def engine(self) -> Engine:
+        return LocalEngine(memory_budget=250_000)
+
+
 class TestSpilling(EngineLaws):
     @pytest.fixture
     def engine(self, tmp_path: Path) -> Engine:

@@ -113,13 +113,16 @@ def test_a_bad_line_is_kept_with_reason_place_and_value_and_its_neighbours_are_r
     found, said, at, raw = reason(shop)
     assert (found, at) == (code, f"data/events/a.jsonl:2@{len(good('e1'))}")
     assert why in said
-    assert raw[:4] == line[:4].decode("latin-1").replace("\0", "\\x00")[:4]
+    assert raw[:4] == line[:4].decode()
 
 
 @pytest.mark.parametrize(
     ("stars", "code"),
-    [("11", "contract.check"), ("five", "contract.type"), ("NaN", "contract.type"), ("9223372036854775808", "contract.type")]
-    + [("1e999", "contract.type"), ("4.5", "contract.type"), ("5,and,more", "csv.fields")],
+    [
+        ("11", "contract.check"),
+        *((stars, "contract.type") for stars in ("five", "NaN", "1e999", "4.5", "9223372036854775808")),
+        ("5,and,more", "csv.fields"),
+    ],
 )
 def test_a_bad_csv_record_too(shop: Path, stars: str, code: str) -> None:
     with open(shop / "data/reviews.csv", "a") as file:
@@ -283,7 +286,6 @@ def test_a_file_that_is_cut_while_it_is_read_loses_nothing_that_was_read(shop: P
     names = [f"b{n}" for n in range(50_000)]
     whole = good(*names)
     cut = put(shop, "b.jsonl", whole)
-    when_opened["reviews.csv"] = lambda: None
     when_opened["b.jsonl"] = lambda: os.truncate(cut, len(whole) // 2 + 7)
     done = collect(shop)
     assert done.code in (0, 1)

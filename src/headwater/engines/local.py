@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["LocalEngine"]
 
 _PROBED_ROWS = 200_000
+_FEW_BUCKETS = 5
 _MOST_BUCKETS = 512
 
 
 class LocalEngine:
     """Runs steps in this process.
 
-    Guarantees: a row-by-row step sees batches of at most `batch_rows`; a `by` step is given at most about half of
-    `memory_budget` bytes at a time (its function needs room to work in), unless one key alone has more. What is dealt out
-    to disk lies in a folder of its own below `spill` (the system's temporary folder by default), removed in any case.
+    Guarantees: a row-by-row step sees batches of at most `batch_rows`; a `by` step is given at most about a quarter
+    of `memory_budget` bytes at a time (its function needs room to work in), unless one key alone has more: in a few parts,
+    each read from the inputs anew, or in many, dealt out to disk first. What is dealt out lies in a folder of its own below `spill` (the system's temporary folder by default), removed in any case.
     """
 
     def __init__(self, *, memory_budget: int = 512 << 20, batch_rows: int = 131_072, spill: Path | None = None) -> None:
@@ -45,11 +46,13 @@ class LocalEngine:
                 yield from call(step, {**shared, **frames}).to_batches()
 
     def _pieces(self, step: Step, inputs: Mapping[str, pl.LazyFrame]) -> Iterator[Mapping[str, pl.DataFrame]]:
+        import polars as pl
+
         if not step.by:
             for name, rows in inputs.items():  # there is one
                 yield from ({name: frame} for frame in rows.collect_batches(chunk_size=self.batch_rows, maintain_order=True))
             return
-        room = max(1, self.memory_budget // 2)
+        room = max(1, self.memory_budget // 4)
         probes = {name: rows.head(_PROBED_ROWS).collect() for name, rows in inputs.items()}
         if all(probe.height < _PROBED_ROWS for probe in probes.values()) and _size(probes.values()) <= room:
             yield probes
@@ -60,10 +63,15 @@ class LocalEngine:
         if buckets <= 1:
             yield {name: rows.collect() for name, rows in inputs.items()}
             return
+        numbered = {name: _with_bucket(step, rows, buckets) for name, rows in inputs.items()}
+        if buckets <= _FEW_BUCKETS:  # reading again is cheaper than writing
+            for number in range(buckets):
+                yield {name: rows.filter(pl.col("_bucket") == number).drop("_bucket").collect() for name, rows in numbered.items()}
+            return
         if self.spill is not None:
             self.spill.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="headwater-", dir=self.spill) as home:
-            yield from _dealt_out(step, inputs, buckets, Path(home))
+            yield from _dealt_out(numbered, buckets, Path(home))
 
 
 def _size(frames: Iterable[pl.DataFrame]) -> int:
@@ -79,16 +87,19 @@ def _bytes(rows: pl.LazyFrame, probe: pl.DataFrame) -> int:
     return int(rows.select(pl.len()).collect().item()) * _size([probe]) // probe.height
 
 
-def _dealt_out(step: Step, inputs: Mapping[str, pl.LazyFrame], buckets: int, home: Path) -> Iterator[Mapping[str, pl.DataFrame]]:
-    """The rows in buckets by key, one after the other; rows of one key are in one bucket, whichever input they are from."""
+def _with_bucket(step: Step, rows: pl.LazyFrame, buckets: int) -> pl.LazyFrame:
+    """Rows of one key have one number, whichever input they are from."""
+    parts = expressions(step.by, rows.collect_schema())
+    return rows.with_columns(_bucket=reduce(xor, (part.hash(seed=n) for n, part in enumerate(parts))) % buckets)
+
+
+def _dealt_out(inputs: Mapping[str, pl.LazyFrame], buckets: int, home: Path) -> Iterator[Mapping[str, pl.DataFrame]]:
+    """The rows bucket by bucket, by way of a folder."""
     import polars as pl
 
-    schemas = {name: rows.collect_schema() for name, rows in inputs.items()}
+    schemas = {name: rows.drop("_bucket").collect_schema() for name, rows in inputs.items()}
     for name, rows in inputs.items():
-        bucket = reduce(xor, (part.hash(seed=n) for n, part in enumerate(expressions(step.by, schemas[name])))) % buckets
-        rows.with_columns(_bucket=bucket).sink_parquet(
-            pl.PartitionBy(home / name, key="_bucket", include_key=False), compression="lz4", statistics=False, mkdir=True
-        )
+        rows.sink_parquet(pl.PartitionBy(home / name, key="_bucket", include_key=False), compression="lz4", statistics=False, mkdir=True)
     for number in range(buckets):
         frames = {}
         for name, schema in schemas.items():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -82,16 +83,16 @@ class LakeTable:
 
         if not self.exists():
             self.path.mkdir(parents=True, exist_ok=True)
-            DeltaTable.create(str(self.path), schema=Schema.from_arrow(schema), mode="ignore", configuration=_CONFIGURATION)
+            with self._writing():
+                DeltaTable.create(str(self.path), schema=Schema.from_arrow(schema), mode="ignore", configuration=_CONFIGURATION)
 
     def append(self, rows: pa.Table, *, app: str, number: int) -> int:
         """Commit `rows` as `(app, number)`; returns the version they are in.
 
         Makes the table, or adds new nullable columns, as needed. If this or a later number of `app` has landed,
-        nothing is written. Raises `Retryable` if another writer won the race.
+        nothing is written. Raises `Retryable` if another writer won the race, or the disk does not take it.
         """
         from deltalake import CommitProperties, Transaction, write_deltalake
-        from deltalake.exceptions import CommitFailedError
 
         self.create(rows.schema)
         handle = self.open()
@@ -99,26 +100,23 @@ class LakeTable:
         if landed is not None and landed >= number:
             return int(handle.version())
         properties = CommitProperties(app_transactions=[Transaction(app, number)])
-        try:
+        with self._writing():
             if rows.num_rows:
                 merge: Any = {"schema_mode": "merge"} if set(rows.column_names) != _column_names(handle) else {}
                 writing = writer_properties(rows.column_names)
                 write_deltalake(handle, rows, mode="append", commit_properties=properties, writer_properties=writing, **merge)
             else:
                 handle.create_write_transaction([], mode="append", schema=handle.schema(), commit_properties=properties)
-        except CommitFailedError as error:
-            raise Retryable(f"another process is writing {self.uri}: {error}") from error
         return int(self.open().version())
 
     def write(self, rows: pa.RecordBatchReader, *, app: str, number: int, whole: bool = False) -> int:
         """Commit a stream of rows as `(app, number)` in bounded memory; returns the version they are in.
 
         `whole` replaces the rows and the schema that were there, and lands as `(app/whole, number)` too. Unlike `append`,
-        a number that has landed already is another process's: `Retryable`, as when another writer wins the race. What the
-        stream itself raises is wrapped in a DeltaError: keep it where it is raised.
+        a number that has landed already is another process's: `Retryable`, as when another writer wins the race or the
+        disk does not take it. What the stream itself raises is wrapped in one too: keep it where it is raised.
         """
         from deltalake import CommitProperties, Transaction, write_deltalake
-        from deltalake.exceptions import CommitFailedError
 
         self.create(rows.schema)
         handle = self.open()
@@ -127,7 +125,7 @@ class LakeTable:
             raise Retryable(f"another process is writing {self.uri}: commit {number} of {app} has landed")
         transactions = [Transaction(app, number), *([Transaction(f"{app}/whole", number)] if whole else [])]
         how: Any = {"mode": "overwrite", "schema_mode": "overwrite"} if whole else {"mode": "append"}
-        try:
+        with self._writing():
             write_deltalake(
                 handle,
                 rows,
@@ -135,9 +133,21 @@ class LakeTable:
                 writer_properties=writer_properties(rows.schema.names),
                 **how,
             )
+        return int(handle.version())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What stops a write, in our words."""
+        from deltalake.exceptions import CommitFailedError, DeltaError
+
+        try:
+            yield
         except CommitFailedError as error:
             raise Retryable(f"another process is writing {self.uri}: {error}") from error
-        return int(handle.version())
+        except (DeltaError, OSError) as error:
+            raise Retryable(
+                f"{self.uri} cannot be written: {error}. What was committed is kept; mend this, then type the same again"
+            ) from error
 
     def scan(self, version: int | None = None) -> pl.LazyFrame:
         """The rows of a version, lazily and in no order: sort by `_source, _batch, _row` where order matters."""
@@ -171,7 +181,8 @@ class LakeTable:
         """Rewrite small files into large ones: the same rows, the same digests, one version more."""
         handle = self.open()
         names = sorted(_column_names(handle))
-        return dict(handle.optimize.compact(writer_properties=writer_properties(names)))
+        with self._writing():
+            return dict(handle.optimize.compact(writer_properties=writer_properties(names)))
 
     def vacuum(self, keep_versions: Iterable[int], *, dry_run: bool = False) -> list[str]:
         """Delete data files that none of `keep_versions` needs; returns their names."""

@@ -65,10 +65,13 @@ def _anew(entry: Entry) -> bool:
 
 
 def _counts(ledger: Ledger, path: str) -> int | None:
-    """The version of a table that counts: for a prepared one, what the ledger says; a killed attempt may lie on top."""
+    """The version of a table that counts (None: the newest; -1: none yet): for a prepared one, what the ledger says; a
+    killed attempt may lie on top."""
     folder, _, name = path.partition("/")
-    entry = ledger.last("prepared", name=name) if folder == "prepared" else None
-    return int(entry.body["version"]) if entry else None
+    if folder != "prepared":
+        return None
+    entry = ledger.last("prepared", name=name)
+    return int(entry.body["version"]) if entry else -1
 
 
 def open_intents(ledger: Ledger) -> list[Entry]:
@@ -83,7 +86,7 @@ def open_intents(ledger: Ledger) -> list[Entry]:
 
 
 def _check_files(table: LakeTable, files: _Files, version: int | None) -> Iterator[Finding]:
-    used = set(table.files(version)) if table.exists() else set()
+    used = set(table.files(version)) if table.exists() and version != -1 else set()
     hashed = table.hashed(sorted({*files.written, *used}))
     for file in sorted(used - set(files.written)):
         yield block("lake.file", table.uri, f"{table.uri} uses {file}, which nobody wrote who signs the ledger")
