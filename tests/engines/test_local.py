@@ -23,7 +23,7 @@ class TestInMemory(EngineLaws):
 class TestInAFewParts(EngineLaws):
     @pytest.fixture
     def engine(self) -> Engine:
-        return LocalEngine(memory_budget=250_000)
+        return LocalEngine(memory_budget=80_000)
 
 
 class TestSpilling(EngineLaws):

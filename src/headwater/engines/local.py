@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["LocalEngine"]
 
 _PROBED_ROWS = 200_000
-_FEW_BUCKETS = 5
+_FEW_BUCKETS = 4
 _MOST_BUCKETS = 512
 
 
 class LocalEngine:
     """Runs steps in this process.
 
-    Guarantees: a row-by-row step sees batches of at most `batch_rows`; a `by` step is given at most about a quarter
-    of `memory_budget` bytes at a time (its function needs room to work in), unless one key alone has more: in a few parts,
-    each read from the inputs anew, or in many, dealt out to disk first. What is dealt out lies in a folder of its own below `spill` (the system's temporary folder by default), removed in any case.
+    Guarantees: a row-by-row step sees batches of at most `batch_rows`; a `by` step is given at most about half of
+    `memory_budget` bytes at a time (its function needs room to work in), unless one key alone has more. Up to four such
+    parts are read from the inputs one after the other; where there were more, rows are dealt out to disk first, in parts
+    of a quarter. That lies in a folder of its own below `spill` (the system's temporary folder by default), removed in any case.
     """
 
     def __init__(self, *, memory_budget: int = 512 << 20, batch_rows: int = 131_072, spill: Path | None = None) -> None:
@@ -52,13 +53,14 @@ class LocalEngine:
             for name, rows in inputs.items():  # there is one
                 yield from ({name: frame} for frame in rows.collect_batches(chunk_size=self.batch_rows, maintain_order=True))
             return
-        room = max(1, self.memory_budget // 4)
+        room = max(1, self.memory_budget // 2)
         probes = {name: rows.head(_PROBED_ROWS).collect() for name, rows in inputs.items()}
         if all(probe.height < _PROBED_ROWS for probe in probes.values()) and _size(probes.values()) <= room:
             yield probes
             return
         needed = sum(_bytes(rows, probes[name]) for name, rows in inputs.items())
         buckets = min(_MOST_BUCKETS, -(-needed // room))
+        buckets = buckets if buckets <= _FEW_BUCKETS else min(_MOST_BUCKETS, 2 * buckets)
         del probes
         if buckets <= 1:
             yield {name: rows.collect() for name, rows in inputs.items()}
