@@ -1,7 +1,6 @@
-"""A lake's table and the same rows without where they are from, batch for batch; then both compacted: bytes of the live files."""
+"""A lake's table written again, batch for batch, with and without where rows are from; then both compacted: bytes of live files."""
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -16,17 +15,17 @@ def size(table: LakeTable) -> int:
 
 
 def main(path: str, out: str) -> None:
-    shutil.copytree(path, Path(out) / "with")
-    whole, bare = LakeTable(Path(out) / "with", uri="with"), LakeTable(Path(out) / "without", uri="without")
-    batches = whole.scan().select("_batch").unique().collect()["_batch"].sort().to_list()
-    for batch in batches:
-        rows = whole.scan().filter(pl.col("_batch") == batch).sort("_row").drop("_source", "_batch", "_row").collect()
-        bare.append(stored_table(rows), app="bare", number=batch)
-    found = {"before": {"with": size(whole), "without": size(bare), "files": len(whole.files())}}
-    for table in (whole, bare):
+    lake = LakeTable(Path(path), uri="lake")
+    tables = {name: LakeTable(Path(out) / name, uri=name) for name in ("with", "without")}
+    for batch in lake.scan().select("_batch").unique().collect()["_batch"].sort().to_list():
+        rows = lake.scan().filter(pl.col("_batch") == batch).sort("_row").collect()
+        tables["with"].append(stored_table(rows), app="bench", number=batch)
+        tables["without"].append(stored_table(rows.drop("_source", "_batch", "_row")), app="bench", number=batch)
+    found = {"before": {name: size(table) for name, table in tables.items()}}
+    for table in tables.values():
         table.compact()
-    found["after"] = {"with": size(whole), "without": size(bare), "files": len(whole.files())}
-    print(json.dumps(found))
+    found["after"] = {name: size(table) for name, table in tables.items()}
+    print(json.dumps({**found, "lake": size(lake), "files": len(lake.files())}))
 
 
 main(*sys.argv[1:])

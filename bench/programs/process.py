@@ -19,7 +19,7 @@ def main(folder: str, *names: str) -> None:
     tables = build.read_tables(project.pipeline)
     started = time.perf_counter()
     prepared = process(
-        take_snapshot([table.name for table in tables], lake=project.lake, ledger=project.ledger),
+        take_snapshot(tables, lake=project.lake, ledger=project.ledger),
         steps,
         lake=project.lake,
         ledger=project.ledger,

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -44,9 +45,15 @@ class Server:
             return error.code, json.load(error)
 
 
+def made_key(folder: Path) -> str:
+    """A new API key, of a name that no other has."""
+    name = f"tests-{time.monotonic_ns()}"
+    return str(typed("key", name, "--scope", "predict", "--scope", "feedback", "-C", folder, "-o", "json").json["key"])
+
+
 @contextmanager
 def served(folder: Path) -> Iterator[Server]:
-    token = typed("key", "tests", "--scope", "predict", "--scope", "feedback", "-C", folder, "-o", "json").json["key"]
+    token = made_key(folder)
     words = command("serve", "--port", "0", "-C", folder)
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -107,7 +114,7 @@ def test_predictions_and_feedback_are_collected_with_their_contributors(looped: 
     assert predictions["user"].to_list() == [looped.user, STRANGER]
     assert predictions["items"][0].to_list() == [row["item"] for row in looped.known["items"]]
     (feedback,) = lake.table("tables/feedback").scan().collect().rows(named=True)
-    assert (feedback["user"], feedback["event"], feedback["position"]) == (looped.user, "click", 1)
+    assert (feedback["user"], feedback["event"], feedback["position"]) == (looped.user, "click", 0)
     assert (feedback["item"], feedback["asserted_by"]) == (looped.known["items"][0]["item"], "source")
     assert lake.table("prepared/interactions").exists()
     clicks = lake.table("prepared/clicks").scan().collect()
@@ -198,7 +205,7 @@ def test_a_rollback_reaches_a_running_server_and_drops_no_request(looped: Looped
 def test_what_was_acknowledged_survives_a_killed_server(looped: Looped, tmp_path: Path) -> None:
     feedback = Project.open(looped.folder).lake.table("tables/feedback")
     before = feedback.scan().collect().height
-    token = typed("key", "killed", "--scope", "predict", "--scope", "feedback", "-C", looped.folder, "-o", "json").json["key"]
+    token = made_key(looped.folder)
     with subprocess.Popen(command("serve", "--port", "0", "-C", looped.folder), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         server = Server(process.stdout.readline().split()[-1], token, process)

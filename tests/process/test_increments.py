@@ -135,3 +135,16 @@ def test_a_batch_that_is_gone_from_the_snapshot_means_to_start_again(tmp_path: P
     one.process([shop.buyers], other)
     del one.batches["events"]["bad"]
     assert one.process([shop.buyers], other).facts["buyers.run"] == "whole"
+
+
+def test_a_rewrite_that_died_before_it_was_recorded_is_not_built_upon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, engine = SmallLake(tmp_path), LocalEngine()
+    lake.add("events", rows((1, 0, 1), (2, 0, 1)))
+    lake.process([shop.buyers], engine)
+    with monkeypatch.context() as dying:
+        dying.setattr(lake.ledger, "append", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            lake.process([shop.buyers], engine, rebuild=["buyers"])
+    lake.add("events", rows((3, 0, 1)))
+    prepared = lake.process([shop.buyers], engine)
+    assert lake.frames(prepared)["buyers"]["user_id"].to_list() == [1, 2, 3]

@@ -50,7 +50,7 @@ def lake_of(work: Collector) -> Lake:
 
 
 def digest(work: Collector) -> str:
-    return take_snapshot(["numbers"], lake=lake_of(work), ledger=work.ledger).tables["numbers"].digest
+    return take_snapshot([NUMBERS], lake=lake_of(work), ledger=work.ledger).tables["numbers"].digest
 
 
 def test_everything_is_a_row_or_a_reject_and_nothing_is_read_twice(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_table_is_there_before_its_first_record(tmp_path: Path) -> None:
     work = collector(tmp_path)
     work.prepare()
     assert work.rows.scan().collect().columns[-3:] == ["_source", "_batch", "_row"]
-    snapshot = take_snapshot([NUMBERS.name], lake=lake_of(work), ledger=work.ledger)
+    snapshot = take_snapshot([NUMBERS], lake=lake_of(work), ledger=work.ledger)
     assert snapshot.tables["numbers"].rows == 0
 
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from headwater.cli import demo, gc, impact, init, key, promote, rollback, run, serve, status, verify, watch, why
+from headwater.cli import demo, exclude, gc, impact, init, key, promote, review, rollback, run, serve, status, verify, watch, why
 
 __all__ = ["app", "main"]
 
@@ -27,6 +27,8 @@ app.command("status", rich_help_panel="Answers")(status.status)
 app.command("why", rich_help_panel="Answers")(why.why)
 app.command("impact", rich_help_panel="Answers")(impact.impact)
 app.command("verify", rich_help_panel="Answers")(verify.verify)
+app.command("exclude", rich_help_panel="Care")(exclude.exclude)
+app.command("review", rich_help_panel="Care")(review.review)
 app.command("promote", rich_help_panel="Care")(promote.promote)
 app.command("rollback", rich_help_panel="Care")(rollback.rollback)
 app.command("gc", rich_help_panel="Care")(gc.gc)
@@ -42,7 +44,9 @@ def main() -> None:
     except HeadwaterError as error:
         sys.stderr.write(f"headwater: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != 130:  # typer's word for a KeyboardInterrupt
+            raise
         sys.stderr.write("headwater: stopped. Nothing is lost: type the same again to go on\n")
         sys.exit(130)
     except BrokenPipeError:

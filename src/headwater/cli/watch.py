@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -21,3 +22,4 @@ def watch(
 
     for line in work(project, profile, every_s=every, turns=turns):
         show.console().print(line)
+        sys.stdout.flush()  # a log shows it when it happens

@@ -34,6 +34,8 @@ SIGNERS: Mapping[str, Role] = {
     "model": "train",
     "judged": "review",
     "decided": "review",
+    "excluded": "review",  # a contributor (by pseudonym), source or batch was taken out
+    "released": "review",  # … and was put back
     "deployed": "deploy",
     "flushed": "serve",  # a spool segment was sealed: predictions or feedback, with their digest
     "report": "review",

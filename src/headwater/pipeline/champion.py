@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headwater.core.digest import json_digest
 from headwater.core.errors import DataError, UsageError
+from headwater.pipeline.exclude import taken_out
 from headwater.retrain.compare import Comparison, Outcome, Scores, compare, settle
 from headwater.train.model import fitted_of
 from headwater.train.trainer import Data, Trainer, Trial
@@ -48,7 +49,12 @@ def decide(project: Project, model: Model, data: Data) -> Decided:
         return Decided(**before.body)
     if champion is not None and champion.model_digest == model.digest:
         return Decided(model=model.digest, champion=model.digest, outcome="keep", why="it is the one that serves")
-    decided = _first(project, model) if champion is None else _compared(project, model, champion, data)
+    if champion is None:
+        decided = _alone(project, model, None, "it is the first: there is none to compare it with")
+    elif (entry := taken_out(project, champion)) is not None:  # what learned from rows that a person took out is no measure
+        decided = _alone(project, model, champion, f"the one that serves learned from rows that ledger entry {entry} took out")
+    else:
+        decided = _compared(project, model, champion, data)
     project.ledger.append("decided", decided.to_json())
     return decided
 
@@ -69,12 +75,13 @@ def promote(project: Project, version: str | None) -> Deployment:
     return project.deployments.promote(project.pipeline.name, model=model.uri, digest=model.digest, version=str(model.version))
 
 
-def _first(project: Project, model: Model) -> Decided:
+def _alone(project: Project, model: Model, champion: Deployment | None, why: str) -> Decided:
+    """Without anything to hold it against: promoted, unless persons have to agree."""
     policy = project.pipeline.retrain
+    outcome: Outcome = "promote"
     if policy is not None and policy.approve:
-        why = f"the first model waits for {policy.approve} approvals. Type: headwater promote {model.version}"
-        return Decided(model=model.digest, champion=None, outcome="hold", why=why)
-    return Decided(model=model.digest, champion=None, outcome="promote", why="it is the first: there is none to compare it with")
+        outcome, why = "hold", f"{why}; it waits for {policy.approve} approvals. Type: headwater promote {model.version}"
+    return Decided(model=model.digest, champion=champion.model_digest if champion else None, outcome=outcome, why=why)
 
 
 def _compared(project: Project, model: Model, champion: Deployment, data: Data) -> Decided:

@@ -54,9 +54,9 @@ class Project:
     def deployments(self) -> Deployments:
         """What serves, and what did."""
         from headwater.deploy.deployment import Deployments
-        from headwater.pipeline.build import load_served
+        from headwater.pipeline.exclude import vouch
 
-        return Deployments(self.lake.root / "deployments", self.ledger, check=lambda candidate: load_served(self.registry, candidate))
+        return Deployments(self.lake.root / "deployments", self.ledger, check=lambda candidate: vouch(self, candidate))
 
     def run(self, *, until: str | None = None, progress: Callable[[str, int, float], None] | None = None) -> Turn:
         """Carry everything new from the sources to the deployment. Killed anywhere and run again, it ends the same."""
@@ -81,6 +81,18 @@ class Project:
         from headwater.pipeline.answers import verify
 
         return verify(self, progress)
+
+    def exclude(self, subject: str, *, since: str | None = None, why: str = "") -> dict[str, Any]:
+        """Take out a contributor, source or batch: the last model without it serves again, the next run trains without it."""
+        from headwater.pipeline.exclude import exclude
+
+        return exclude(self, subject, since=since, why=why)
+
+    def release(self, entry: int, *, why: str = "") -> dict[str, Any]:
+        """Put back what a ledger entry took out, exactly as it was."""
+        from headwater.pipeline.exclude import release
+
+        return release(self, entry, why=why)
 
     def rollback(self, version: str | None = None) -> Deployment:
         """Serve an earlier model again, as a new epoch; running servers follow within two seconds."""

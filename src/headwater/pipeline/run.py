@@ -140,7 +140,7 @@ def _process(project: Project, turn: Turn, progress: Progress | None) -> None:
 
     tables = build.read_tables(project.pipeline)
     started = time.perf_counter()
-    turn.snapshot = take_snapshot([table.name for table in tables], lake=project.lake, ledger=project.ledger)
+    turn.snapshot = take_snapshot(tables, lake=project.lake, ledger=project.ledger)
     failpoint("run.snapshot")
     turn.prepared = process(
         turn.snapshot,

@@ -13,6 +13,7 @@ from headwater.process.keyed import days_before, distinct, only
 from headwater.process.order import with_place
 from headwater.process.prepared import PreparedTable, newer, scan_live, without_bookkeeping
 from headwater.process.step import By, Step
+from headwater.store.exclusion import excluded_rows, load
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,7 +53,8 @@ class Input(Protocol):
 
 @dataclass(frozen=True)
 class Raw:
-    """A raw table of the snapshot: batches are only ever added. One that is gone (or excluded) means to start again."""
+    """A raw table of the snapshot: batches are only ever added. One that is gone means to start again; rows that were
+    excluded, or released, went or came like any others."""
 
     lake: Lake
     snapshot: Snapshot
@@ -73,24 +75,29 @@ class Raw:
         return with_place(rows, self.snapshot.tables[self.name].batches)
 
     def consumed(self) -> dict[str, Any]:
-        return {"digest": self.digest, "batches": dict(self.snapshot.tables[self.name].batches)}
+        pinned = self.snapshot.tables[self.name]
+        return {"digest": self.digest, "batches": dict(pinned.batches), "excluded": pinned.excluded}
 
     def since(self, consumed: Mapping[str, Any]) -> Change | None:
         import polars as pl
 
         before: Mapping[str, int] = consumed.get("batches", {})
-        now = self.snapshot.tables[self.name].batches
+        pinned = self.snapshot.tables[self.name]
+        now, was = pinned.batches, consumed.get("excluded")
         if any(now.get(source, -1) < last for source, last in before.items()) or not before:
             return None
-        if dict(now) == dict(before):
+        grown = [source for source in now if now[source] > before.get(source, -1)]
+        if not grown and was == pinned.excluded:
             return None if self.digest != consumed["digest"] else Change(added=self.scan().clear())
-        new = [
-            (pl.col("_source") == source) & (pl.col("_batch") > before.get(source, -1))
-            for source in now
-            if now[source] > before.get(source, -1)
-        ]
-        floor = min(before.get(source, -1) for source in now if now[source] > before.get(source, -1))
-        return Change(added=self._in_place(self._all.filter(pl.col("_batch") > floor).filter(reduce(or_, new))))
+        new = reduce(or_, [(pl.col("_source") == s) & (pl.col("_batch") > before.get(s, -1)) for s in grown], pl.lit(False))
+        if was == pinned.excluded:
+            floor = min(before.get(source, -1) for source in grown)
+            return Change(added=self._in_place(self._all.filter(pl.col("_batch") > floor).filter(new)))
+        stored = self.lake.table(f"tables/{self.name}").scan(pinned.version)
+        out_then, out_now = (excluded_rows(load(self.lake, rules)) for rules in (was, pinned.excluded))
+        came = stored.filter((new | out_then) & ~out_now)
+        went = stored.filter(~new & ~out_then & out_now)
+        return Change(added=self._in_place(came), removed=self._in_place(went))
 
 
 @dataclass(frozen=True)

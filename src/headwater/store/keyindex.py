@@ -40,21 +40,13 @@ class KeyIndex:
     def repeated(self, keys: pl.Series) -> pl.Series:
         """A mask over `keys`: true where the key is in the lake already, or earlier in `keys`. Adds all of them."""
         hashes = _hashes(keys)
-        order = np.argsort(hashes, kind="stable")
-        ordered = hashes[order]
-        suspect = np.zeros(len(hashes), dtype=bool)
-        same = ordered[1:] == ordered[:-1]
-        suspect[order[1:][same]] = True
-        suspect[order[:-1][same]] = True
-        known = np.zeros(len(hashes), dtype=bool)
-        for run in self._runs:
-            at = np.searchsorted(run, ordered)
-            hit = run[np.minimum(at, len(run) - 1)] == ordered
-            known[order[hit]] = True
+        ordered = np.sort(hashes)  # not argsort, which takes twice as long: mostly no key is looked at any further
+        again = ordered[1:][ordered[1:] == ordered[:-1]]
+        before = [ordered[run[np.minimum(np.searchsorted(run, ordered), len(run) - 1)] == ordered] for run in self._runs]
         self._add(ordered, is_sorted=True)
         mask = pl.Series([False]).new_from_index(0, len(keys))
-        if suspect.any() or known.any():
-            mask = self._confirmed(keys, suspect, known)
+        if len(again) or any(len(found) for found in before):
+            mask = self._confirmed(keys, np.isin(hashes, again), np.isin(hashes, np.concatenate([again[:0], *before])))
         self._recent.append(keys)
         while sum(len(keys) for keys in self._recent) - len(self._recent[0]) > RECENT_KEYS:
             self._recent.popleft()

@@ -12,10 +12,11 @@ from headwater.collect.table import Table
 from headwater.core.errors import UsageError
 from headwater.core.names import printable
 from headwater.ledger.entries import Ledger
+from headwater.store.exclusion import load
 from headwater.store.lake import Lake
 from headwater.trace.why import models_of, snapshot_of_dataset
 
-__all__ = ["Subject", "impact", "parse_subject"]
+__all__ = ["Subject", "affected", "impact", "parse_subject", "touched_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +43,10 @@ def parse_subject(text: str, *, sources: Sequence[str]) -> Subject:
 
 def impact(ledger: Ledger, lake: Lake, subject: Subject, *, tables: Sequence[Table]) -> dict[str, Any]:
     """Everything that a subject's rows have reached. Raises `UsageError` if it wrote no row that is in the lake."""
-    touched = pl.concat([_touched(lake, table, subject) for table in tables], how="vertical")
+    touched = touched_rows(lake, subject, tables=tables)
     if touched.is_empty():
         raise UsageError(f"{subject.kind} {printable(subject.name, 80)!r} wrote no row that is in the lake")
-    models = [body for body in (entry.body for entry in models_of(ledger)) if _reached(ledger, body["dataset"], touched)]
+    models = affected(ledger, lake, subject, touched)
     digests = [body["model"] for body in models]
     deployed = [entry for digest in digests for entry in ledger.entries("deployed", equal={"digest": digest})]
     serving = {entry.body["name"]: entry.body["digest"] for entry in ledger.entries("deployed")}
@@ -82,10 +83,29 @@ def _touched(lake: Lake, table: Table, subject: Subject) -> pl.DataFrame:
     return counted.select(pl.lit(table.name).alias("table"), "_source", "_batch", "rows").cast(schema)  # type: ignore[arg-type]
 
 
-def _reached(ledger: Ledger, dataset: str, touched: pl.DataFrame) -> bool:
+def touched_rows(lake: Lake, subject: Subject, *, tables: Sequence[Table]) -> pl.DataFrame:
+    """How many rows of each table, source and batch are the subject's."""
+    return pl.concat([_touched(lake, table, subject) for table in tables], how="vertical")
+
+
+def affected(ledger: Ledger, lake: Lake, subject: Subject, touched: pl.DataFrame) -> list[dict[str, Any]]:
+    """The ledger's bodies of the models that learned from a snapshot which holds any of the touched rows."""
+    bodies = [dict(entry.body) for entry in models_of(ledger)]
+    return [body for body in bodies if _reached(ledger, lake, body["dataset"], subject, touched)]
+
+
+def _reached(ledger: Ledger, lake: Lake, dataset: str, subject: Subject, touched: pl.DataFrame) -> bool:
+    """Whether a dataset holds a touched row: its batch is in, and the subject was not taken out whole."""
     tables = snapshot_of_dataset(ledger, dataset).tables
-    rows = touched.iter_rows(named=True)
-    return any(row["table"] in tables and row["_batch"] <= tables[row["table"]].batches.get(row["_source"], 0) for row in rows)
+    for row in touched.iter_rows(named=True):
+        pinned = tables.get(row["table"])
+        if pinned is None or row["_batch"] > pinned.batches.get(row["_source"], 0):
+            continue
+        rules = [(rule["kind"], rule["name"], rule["batch"]) for rule in load(lake, pinned.excluded)["rules"] if rule["since"] is None]
+        own = (subject.kind, subject.name, subject.batch)
+        if not {own, ("source", row["_source"], None), ("batch", row["_source"], row["_batch"])} & set(rules):
+            return True
+    return False
 
 
 def _predictions(lake: Lake, model: str, version: str) -> int:
