@@ -16,7 +16,23 @@ import headwater
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
-VERBS = {"init", "demo", "run", "serve", "watch", "status", "why", "impact", "verify", "promote", "rollback", "gc", "key", "exclude", "review"}
+VERBS = {
+    "init",
+    "demo",
+    "run",
+    "serve",
+    "watch",
+    "status",
+    "why",
+    "impact",
+    "verify",
+    "promote",
+    "rollback",
+    "gc",
+    "key",
+    "exclude",
+    "review",
+}
 
 
 def test_every_folder_of_the_package_has_its_floor_on_the_architecture_page() -> None:

@@ -207,14 +207,14 @@ def test_what_was_acknowledged_survives_a_killed_server(looped: Looped, tmp_path
     before = feedback.scan().collect().height
     token = made_key(looped.folder)
     with subprocess.Popen(command("serve", "--port", "0", "-C", looped.folder), stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        server = Server(process.stdout.readline().split()[-1], token, process)
-        ids = []
-        for number in range(5):
-            _, made = server.post("/recommend", {"user": f"late-{number}"})
-            _, kept = server.post("/feedback", {"prediction_id": made["prediction_id"], "item": made["items"][0]["item"], "event": "click"})
-            ids.append(kept["feedback_id"])
-        process.kill()
+        try:
+            assert process.stdout is not None
+            server = Server(process.stdout.readline().split()[-1], token, process)
+            made = [server.post("/recommend", {"user": f"late-{number}"})[1] for number in range(5)]
+            says = [{"prediction_id": m["prediction_id"], "item": m["items"][0]["item"], "event": "click"} for m in made]
+            ids = [server.post("/feedback", one)[1]["feedback_id"] for one in says]
+        finally:
+            process.kill()
     assert typed("run", "collect", "-C", looped.folder).code == 0
     after = feedback.scan().collect()
     assert after.height == before + 5

@@ -13,7 +13,7 @@ from headwater.cli.options import Format, Output
 def demo(
     name: Annotated[str, typer.Argument(help="Which: shop.")] = "shop",
     folder: Annotated[Path, typer.Option("-C", "--project", help="Where the project is made.")] = Path("headwater-demo"),
-    offline: Annotated[bool, typer.Option(help="Fetch nothing: a simulated shop takes over.")] = False,
+    offline: Annotated[bool, typer.Option(help="Fetch nothing: without what was fetched before, a simulated shop takes over.")] = False,
     output: Output = Format.table,
 ) -> None:
     """Tell the shop's story: collect, train, deploy, watch, answer."""

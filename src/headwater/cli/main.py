@@ -16,23 +16,27 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich and its Markdown would be half of the time that --help takes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("init", rich_help_panel="Begin")(init.init)
-app.command("demo", rich_help_panel="Begin")(demo.demo)
-app.command("run", rich_help_panel="Work")(run.run)
-app.command("serve", rich_help_panel="Work")(serve.serve)
-app.command("watch", rich_help_panel="Work")(watch.watch)
-app.command("status", rich_help_panel="Answers")(status.status)
-app.command("why", rich_help_panel="Answers")(why.why)
-app.command("impact", rich_help_panel="Answers")(impact.impact)
-app.command("verify", rich_help_panel="Answers")(verify.verify)
-app.command("exclude", rich_help_panel="Care")(exclude.exclude)
-app.command("review", rich_help_panel="Care")(review.review)
-app.command("promote", rich_help_panel="Care")(promote.promote)
-app.command("rollback", rich_help_panel="Care")(rollback.rollback)
-app.command("gc", rich_help_panel="Care")(gc.gc)
-app.command("key", rich_help_panel="Care")(key.key)
+for _name, _verb, _says in (
+    ("init", init.init, "Make a project, from the shop or from a file of yours"),
+    ("demo", demo.demo, "The shop's story on real data, in about a minute"),
+    ("run", run.run, "Everything new, from the sources to the deployment"),
+    ("serve", serve.serve, "Put the newest decided model to work over REST"),
+    ("watch", watch.watch, "Collect, look and retrain, for ever"),
+    ("status", status.status, "What there is, what serves, what is wrong"),
+    ("why", why.why, "What a model or a prediction was made from"),
+    ("impact", impact.impact, "What a contributor, source or batch has reached"),
+    ("verify", verify.verify, "Read everything again; name what was changed"),
+    ("exclude", exclude.exclude, "Take a contributor, source or batch out"),
+    ("review", review.review, "What was taken out, what waits for a person"),
+    ("promote", promote.promote, "Serve a version by a person's decision"),
+    ("rollback", rollback.rollback, "Serve an earlier model again"),
+    ("gc", gc.gc, "Compact, and delete what nothing needs"),
+    ("key", key.key, "Make an API key for the server"),
+):
+    app.command(_name, short_help=_says)(_verb)
 
 
 def main() -> None:

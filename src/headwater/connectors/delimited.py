@@ -93,7 +93,7 @@ class Delimited:
         if last and not full and taken < len(block):
             return self._scan(block, last, grows, starts=starts.tolist(), ends=ends.tolist())
         kept = (ends - starts > 2) | ((text[starts] != _NEWLINE) & (text[starts] != _RETURN))
-        return Cut(starts=starts[kept], ends=ends[kept], taken=taken, full=full)
+        return Cut(starts=starts[kept], ends=ends[kept], taken=taken, lines=block.count(b"\n", 0, taken), full=full)
 
     def _scan(self, block: bytes, last: bool, grows: bool, starts: list[int] | None = None, ends: list[int] | None = None) -> Cut:
         """`cut`, record by record, after the `starts` and `ends` that are known."""
@@ -122,7 +122,16 @@ class Delimited:
         full = too_long or len(starts) + len(bad) >= self._limits.rows
         spans = [(s, e) for s, e in zip(starts, ends, strict=True) if block[s : min(e, s + 3)].strip(b"\r\n")]
         pairs = np.array(spans, np.int64).reshape(-1, 2)
-        return Cut(starts=pairs[:, 0], ends=pairs[:, 1], taken=at, bad=bad, full=full, too_long=too_long, unended=unended)
+        return Cut(
+            starts=pairs[:, 0],
+            ends=pairs[:, 1],
+            taken=at,
+            lines=block.count(b"\n", 0, at),
+            bad=bad,
+            full=full,
+            too_long=too_long,
+            unended=unended,
+        )
 
     def shape(self, block: bytes, starts: Spans, ends: Spans) -> Shape:
         extra = [name for name in self._header if name not in self.declared.names and not name.startswith("\0")]

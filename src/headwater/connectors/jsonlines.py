@@ -21,6 +21,7 @@ __all__ = ["JsonLines"]
 _BOM = b"\xef\xbb\xbf"
 _OPEN, _CLOSE, _NEWLINE, _RETURN = b"{}\n\r"
 _SAMPLE = 1000
+_PIECE = 1 << 18
 _DEPTH = 256
 _EXACT = {pa.string(): str, pa.float64(): float, pa.bool_(): bool}
 _SPACES = b" \t\r\n"
@@ -48,7 +49,7 @@ class JsonLines:
     def cut(self, block: bytes, *, last: bool, grows: bool) -> Cut:
         """Lines, and what follows the last newline if it is the last block and a whole object, or cannot grow."""
         text = np.frombuffer(block, np.uint8)
-        ends = np.flatnonzero(text == _NEWLINE) + 1
+        ends = _newlines(text) + 1
         full = len(ends) > self._limits.rows
         ends = ends[: self._limits.rows]
         starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))[: len(ends)]
@@ -59,12 +60,14 @@ class JsonLines:
         tail = len(block) - taken
         too_long = bool(len(over)) or (not full and tail > self._limits.line)
         full = full or too_long
-        unended = False
+        unended, lines = False, len(ends)
         if last and not full and tail and (not grows or _is_object(block[taken:])):
             starts, ends = np.append(starts, taken), np.append(ends, len(block))
             taken, unended = len(block), True
         kept = _not_blank(block, text, starts, ends)
-        return Cut(starts=starts[kept], ends=ends[kept], taken=taken, full=full, too_long=too_long, unended=unended)
+        if not kept.all():
+            starts, ends = starts[kept], ends[kept]
+        return Cut(starts=starts, ends=ends, taken=taken, lines=lines, full=full, too_long=too_long, unended=unended)
 
     def shape(self, block: bytes, starts: Spans, ends: Spans) -> Shape:
         """The declared columns and those that the first records of the block have besides."""
@@ -187,6 +190,12 @@ def _is_object(text: bytes) -> bool:
         return False
 
 
+def _newlines(text: Any) -> Spans:
+    """Where they are; in pieces that stay in the processor's cache."""
+    pieces = range(0, max(len(text), 1), _PIECE)
+    return np.concatenate([np.flatnonzero(text[at : at + _PIECE] == _NEWLINE) + at for at in pieces])
+
+
 def _not_blank(block: bytes, text: Any, starts: Spans, ends: Spans) -> Any:
     kept = np.ones(len(starts), bool)
     first = text[starts]
@@ -199,10 +208,12 @@ def _in_braces(block: bytes, starts: Spans, ends: Spans) -> bool:
     """Whether each record begins and ends with a brace. Then no object can go on over a line's end: after a closing
     brace only a comma or another closing one could follow inside of an object, never an opening one."""
     text = np.frombuffer(block, np.uint8)
-    last = ends - 1
-    last = last - (text[last] == _NEWLINE)
-    last = last - (text[last] == _RETURN)
-    unclear = np.flatnonzero((text[starts] != _OPEN) | (text[last] != _CLOSE))
+    last = ends - 2
+    last[-1] += text[ends[-1] - 1] != _NEWLINE  # which only the last record of a file may lack
+    closing = text[last]
+    if (returns := closing == _RETURN).any():
+        closing = text[last - returns]
+    unclear = np.flatnonzero((text[starts] != _OPEN) | (closing != _CLOSE))
     for row in unclear.tolist():
         line = block[starts[row] : ends[row]].strip(_SPACES)
         if line[:1] != b"{" or line[-1:] != b"}":

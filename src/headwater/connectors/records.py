@@ -23,9 +23,11 @@ MOST_EXTRA_COLUMNS = 256
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """Bounds in bytes: of a block read at once, of a line, of a CSV record over several lines, of the part of a block
-    that is read one by one when it holds something bad; and how many lines a chunk has at most."""
+    that is read one by one when it holds something bad; and how many lines a chunk has at most.
 
-    block: int = 32 << 20
+    From 32 MiB on, glibc maps a block's memory anew each time, and zeroing it takes as long as reading it."""
+
+    block: int = 24 << 20
     line: int = 16 << 20
     record: int = 1 << 20
     part: int = 64 << 10
@@ -48,7 +50,7 @@ class Bad:
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """Where the records of a block are, blank lines left out. `taken` bytes are used up.
+    """Where the records of a block are, blank lines left out. `taken` bytes with `lines` newlines are used up.
 
     `full`: it stopped at a limit, so more may follow in the same block. `too_long`: it stopped at a line over the
     limit. `unended`: the last record has no newline.
@@ -57,6 +59,7 @@ class Cut:
     starts: Spans
     ends: Spans
     taken: int
+    lines: int
     bad: Sequence[Bad] = ()
     full: bool = False
     too_long: bool = False

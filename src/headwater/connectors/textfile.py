@@ -61,8 +61,7 @@ class TextFile:
         self.left = len(rest) if rest.strip() else 0
         before = self.position
         places = Places(self.file.name, block, before.bytes, before.lines)
-        lines = block.count(b"\n", 0, cut.taken)
-        self._move(cut.taken, lines, done=last and not cut.full, is_open=cut.unended)
+        self._move(cut.taken, cut.lines, done=last and not cut.full, is_open=cut.unended)
         starts, ends = parsed.starts, parsed.ends
 
         def place(row: int) -> Place:

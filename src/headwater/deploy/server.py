@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from headwater.core.errors import UsageError
 
 if TYPE_CHECKING:
+    import uvicorn
     from fastapi import FastAPI
 
 __all__ = ["serve"]
@@ -42,10 +43,11 @@ def serve(
         timeout_graceful_shutdown=10,
         lifespan="on",
     )
-    with _listening(host, port) as listener, _stopped_quietly():
+    server = uvicorn.Server(config)
+    with _listening(host, port) as listener, _stopped_quietly(server):
         name = f"[{host}]" if ":" in host else host
         (announce or _say)(f"http://{name}:{listener.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
 @contextmanager
@@ -56,6 +58,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+        except OverflowError:
+            raise UsageError(f"{port} is no port: expected 0 to 65535, 0 for any free one") from None
         except OSError as error:
             raise UsageError(f"cannot listen on {host} port {port}: {error.strerror}. Choose another port") from error
         listener.listen(2048)
@@ -63,12 +67,17 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _stopped_quietly() -> Iterator[None]:
-    """uvicorn raises the signal that stopped it once more when it is done; here that is no reason to die."""
+def _stopped_quietly(server: uvicorn.Server) -> Iterator[None]:
+    """A signal that comes before uvicorn listens for it stops the server too. uvicorn raises the one that stopped it once
+    more when it is done; here that is no reason to die."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(number: int, frame: object) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:

@@ -31,7 +31,7 @@ __all__ = ["FRAMEWORK", "FactorPredictor", "Recommender", "predictor"]
 Method = Literal["neighbours", "als", "ease"]
 FRAMEWORK = "factors"
 MAX_EASE_ITEMS = 20_000
-MAX_HISTORY = 100  # what counts for a score are a user's newest items (no worse, and bounded); all of them are left out of what he is shown
+MAX_HISTORY = 1_000  # what counts for a score are a user's newest items, so that a request is bounded; all are left out of what he is shown
 _PRIOR = 1e-6  # popularity breaks ties, fills up, and stands alone for who has no history
 
 

@@ -27,7 +27,6 @@ SIGNERS: Mapping[str, Role] = {
     "compacting": "collect",  # a table's files are about to be rewritten
     "compacted": "collect",  # the same rows in other files
     "abandoned": "collect",  # it was not, and never will be under this number and attempt
-    "held": "collect",  # a source changed its schema, or was replaced: a person decides
     "snapshot": "collect",
     "prepared": "collect",
     "dataset": "collect",  # which prepared tables, made from which snapshot, training may read under one digest

@@ -31,8 +31,9 @@ def infer_pipeline(file: Path, table: str) -> str:
     if not frame.width or not frame.height:
         raise DataError(f"{file} shows no rows to learn a contract from")
     key, person, time = _key(frame), _named(frame, _PEOPLE), _time(frame)
-    lines = [_column(frame[name]) for name in frame.columns]
-    extra = "".join(f', {role}="{column}"' for role, column in (("contributor", person), ("time", time)) if column)
+    lines = [_column(frame[name], number) for number, name in enumerate(frame.columns, 1)]
+    extra = "".join(f", {role}={column!r}" for role, column in (("contributor", person), ("time", time)) if column)
+    kept = '.select(pl.exclude("^_.*$"))' if any(name.startswith("_") for name in frame.columns) else ""  # names of ours begin so
     guess = f"# Guessed from {frame.height:,} rows of {printable(file.name)}: correct it. Rows that break it are kept, with the reason."
     return f'''"""{table}: collected with its origin."""
 
@@ -47,13 +48,13 @@ class {table.title().replace("_", "")}(pandera.DataFrameModel):
 {chr(10).join(lines)}
 
 
-{table} = Table("{table}", contract={table.title().replace("_", "")}, key="{key}"{extra})
+{table} = Table("{table}", contract={table.title().replace("_", "")}, key={key!r}{extra})
 
 
 @step
 def clean({table}: pl.DataFrame) -> pl.DataFrame:
     """Row by row. Yours to change: a change of this code makes the table again, new rows cost only themselves."""
-    return {table}.drop_nulls("{key}")
+    return {table}.drop_nulls({key!r}){kept}
 
 
 pipeline = Pipeline("{table.replace("_", "-")}", collect=[{table}], process=[clean])
@@ -104,14 +105,20 @@ def _typed(frame: pl.DataFrame) -> pl.DataFrame:
             )
         elif column.dtype.is_unsigned_integer():
             frame = frame.with_columns(column.cast(pl.Int64))
-        elif column.dtype == pl.Null or isinstance(column.dtype, (pl.Struct, pl.Categorical, pl.Enum)):
-            frame = (
-                frame.with_columns(column.cast(pl.String, strict=False)) if not isinstance(column.dtype, pl.Struct) else frame.drop(name)
-            )
+        elif isinstance(_inmost(column.dtype), pl.Struct) or (
+            isinstance(column.dtype, pl.List) and isinstance(column.dtype.inner, pl.List)
+        ):
+            frame = frame.drop(name)  # what is nested deeper is kept as it comes, without a contract
+        elif _inmost(column.dtype) == pl.Null or isinstance(column.dtype, (pl.Categorical, pl.Enum)):
+            frame = frame.with_columns(column.cast(pl.List(pl.String) if isinstance(column.dtype, pl.List) else pl.String))
     return frame
 
 
-def _column(column: pl.Series) -> str:
+def _inmost(kind: pl.DataType) -> pl.DataType:
+    return _inmost(kind.inner) if isinstance(kind, pl.List) else kind  # type: ignore[arg-type]
+
+
+def _column(column: pl.Series, number: int) -> str:
     rules = []
     if column.null_count():
         rules.append("nullable=True")
@@ -121,7 +128,7 @@ def _column(column: pl.Series) -> str:
     if not column.name.isidentifier() or keyword.iskeyword(column.name) or column.name.startswith("_"):
         rules.append(f"alias={column.name!r}")
     field = f" = pandera.Field({', '.join(rules)})" if rules else ""
-    name = column.name if "alias" not in field else "column_" + "".join(c if c.isalnum() and c.isascii() else "_" for c in column.name)
+    name = column.name if "alias" not in field else f"column_{number}"
     return f"    {name}: {_type(column.dtype)}{field}"
 
 

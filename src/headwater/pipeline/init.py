@@ -59,12 +59,23 @@ def _next(folder: Path, source: str | None) -> str:
 
 
 def _copied(origin: Path, folder: Path) -> list[str]:
-    made = []
-    for path in sorted(origin.iterdir()):
-        if path.is_file() and path.suffix in (".py", ".toml", ".md"):
-            shutil.copy(path, folder / path.name)
-            made.append(path.name)
-    return made
+    paths = [path for path in sorted(origin.iterdir()) if path.is_file() and path.suffix in (".py", ".toml", ".md")]
+    paths.sort(key=lambda path: path.suffix == ".toml")  # last: killed before, it is begun again
+    _free(*(folder / path.name for path in paths if not _same(path, folder / path.name)))
+    for path in paths:
+        shutil.copy(path, folder / path.name)
+    return [path.name for path in paths]
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.is_file() and one.read_bytes() == other.read_bytes()
+
+
+def _free(*paths: Path) -> None:
+    """What is to be made is not there. Raises `UsageError` before anything was made."""
+    taken = next((path for path in paths if path.exists() or path.is_symlink()), None)
+    if taken is not None:
+        raise UsageError(f"{taken} exists: nothing was changed. Move it away, or choose another folder with -C")
 
 
 def _inferred(folder: Path, file: Path) -> list[str]:
@@ -72,16 +83,13 @@ def _inferred(folder: Path, file: Path) -> list[str]:
         raise UsageError(f"{file} is no file, and no example. {did_you_mean(str(file), ['shop'])}")
     name = check_name(re.sub(r"[^a-z0-9_]+", "_", file.name.split(".")[0].lower()).strip("_") or "records", "table")
     code = infer_pipeline(file, name)
+    path, home = file.resolve(), folder.resolve()
+    shown = path.relative_to(home) if path.is_relative_to(home) else Path("data") / path.name
+    _free(folder / f"{name}_pipeline.py", *([folder / shown] if home / shown != path else []))
+    if home / shown != path:  # a file elsewhere is copied in: sources do not reach out of their project
+        (folder / "data").mkdir(exist_ok=True)
+        shutil.copy(path, folder / shown)
     write_whole(folder / f"{name}_pipeline.py", code.encode())
-    path = file.resolve()
-    shown = path.relative_to(folder.resolve()) if path.is_relative_to(folder.resolve()) else _brought(folder, path)
     toml = f'[default]\npipeline = "{name}_pipeline.py"\nlake = "lake"\n\n[default.sources]\n{name} = "{shown}"\n'
     write_whole(folder / "headwater.toml", toml.encode())
     return [f"{name}_pipeline.py", "headwater.toml"]
-
-
-def _brought(folder: Path, path: Path) -> Path:
-    """A file elsewhere is copied in: sources do not reach out of their project."""
-    (folder / "data").mkdir(exist_ok=True)
-    shutil.copy(path, folder / "data" / path.name)
-    return Path("data") / path.name

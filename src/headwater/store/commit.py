@@ -105,7 +105,7 @@ class Collector:
     def _batches(self, source: Source, cursor: Cursor | None, index: KeyIndex) -> Iterator[_Batch]:
         batch = _Batch()
         extra = self._extra_types()
-        for chunk in source.read(after=cursor):
+        for chunk in prefetched(source.read(after=cursor)):  # read, judge and write at once, each on a thread of its own
             frame, rejects = self._judged(chunk, index, extra)
             batch.add(frame, rejects, chunk)
             if batch.full(self.batch_rows):

@@ -15,11 +15,12 @@ from headwater.store.lake import LakeTable
 __all__ = ["KeyIndex"]
 
 RECENT_KEYS = 4_000_000  # more than the batches that are read ahead of the one being committed
+SIEVES = (16, 20, 23, 26)  # bits; the finest takes 64 MiB
 Hashes = npt.NDArray[np.uint64]
 
 
 class KeyIndex:
-    """The 64-bit hashes of a table's keys, in memory, 8 bytes a row.
+    """The 64-bit hashes of a table's keys, in memory, 8 bytes a row, behind a sieve that says which cannot be there.
 
     Guarantees: exact. A hash seen before is only a suspicion; the keys themselves are then compared with the lake's. The
     index is right while nobody else appends to the table: hold the table's lease.
@@ -29,6 +30,8 @@ class KeyIndex:
         self._table = table
         self._key = key
         self._runs: list[Hashes] = []
+        self._bits = SIEVES[0]
+        self._sieve = np.zeros(1 << self._bits, dtype=bool)  # whether there is any hash that begins with these bits
         self._recent: deque[pl.Series] = deque()  # keys that may not have landed yet
         if table.exists():
             try:
@@ -42,7 +45,8 @@ class KeyIndex:
         hashes = _hashes(keys)
         ordered = np.sort(hashes)  # not argsort, which takes twice as long: mostly no key is looked at any further
         again = ordered[1:][ordered[1:] == ordered[:-1]]
-        before = [ordered[run[np.minimum(np.searchsorted(run, ordered), len(run) - 1)] == ordered] for run in self._runs]
+        maybe = ordered[self._sieve[self._slots(ordered)]]
+        before = [maybe[run[np.minimum(np.searchsorted(run, maybe), len(run) - 1)] == maybe] for run in self._runs]
         self._add(ordered, is_sorted=True)
         mask = pl.Series([False]).new_from_index(0, len(keys))
         if len(again) or any(len(found) for found in before):
@@ -65,8 +69,18 @@ class KeyIndex:
             return wanted.clear()
         return self._table.scan().select(self._key).filter(pl.col(self._key).is_in(wanted.implode())).collect()[self._key]
 
+    def _slots(self, hashes: Hashes) -> npt.NDArray[np.int64]:
+        return (hashes >> np.uint64(64 - self._bits)).view(np.int64)
+
     def _add(self, hashes: Hashes, *, is_sorted: bool = False) -> None:
         run = hashes if is_sorted else np.sort(hashes)
+        keys = len(run) + sum(len(known) for known in self._runs)
+        finer = next((bits for bits in SIEVES if 8 * keys <= 1 << bits), SIEVES[-1])
+        if finer != self._bits:
+            self._bits, self._sieve = finer, np.zeros(1 << finer, dtype=bool)
+            for known in self._runs:
+                self._sieve[self._slots(known)] = True
+        self._sieve[self._slots(run)] = True
         while self._runs and len(self._runs[-1]) <= 2 * len(run):  # runs shrink geometrically: few to search, cheap to merge
             run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")
         if len(run):

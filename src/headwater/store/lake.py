@@ -167,7 +167,7 @@ class LakeTable:
     def written(self, *, app: str, number: int) -> dict[str, str]:
         """The data files that the commit `(app, number)` added, each with the SHA-256 of its bytes as they are now."""
         for path in sorted((self.path / "_delta_log").glob("*.json"), reverse=True):
-            actions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            actions = [json.loads(line) for line in path.read_bytes().splitlines()]  # of bytes: text also ends at U+0085
             named = [action["txn"] for action in actions if "txn" in action]
             if any(txn["appId"] == app and txn["version"] == number for txn in named):
                 return self.hashed(unquote(action["add"]["path"]) for action in actions if "add" in action)
