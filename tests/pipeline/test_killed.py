@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from tests.killing import Outcome, arrive, command, compare, headwater, kill, outcome, small_shop
@@ -17,6 +18,7 @@ from tests.killing import Outcome, arrive, command, compare, headwater, kill, ou
 import headwater as package
 from headwater.core.files import locked
 from headwater.ledger.entries import SIGNERS
+from headwater.pipeline.exclude import exclusions
 from headwater.pipeline.project import Project
 
 SOURCE = Path(str(package.__file__)).parent
@@ -35,6 +37,7 @@ BEHIND = ("ledger.deployed.after", "deploy.recorded")  # where the ledger knows 
 RECOVERY = ("ledger.abandoned.before", "ledger.abandoned.after")
 GC = ("ledger.compacting.before", "ledger.compacting.after", "gc.compacted", "ledger.compacted.before", "ledger.compacted.after")
 WATCH = ("ledger.request.before", "ledger.request.after")
+REVIEW = ("ledger.excluded.before", "ledger.excluded.after", "ledger.released.before", "ledger.released.after")
 SERVE = ("ledger.flushed.before", "ledger.flushed.after")
 TWICE = (
     *(point for point in RUN if point.split(".")[1] in ("intent", "done", "prepared", "model", "decided", "deployed", "rows", "rejects")),
@@ -84,9 +87,9 @@ def test_every_commit_point_of_the_source_is_tried_here() -> None:
     code = "\n".join(path.read_text() for path in SOURCE.rglob("*.py"))
     named = set(re.findall(r'failpoint\("([a-z.]+)"\)', code))
     assert len(re.findall(r"(?<!def )failpoint\(", code)) == len(named) + 2  # and the two of the ledger, for each kind
-    appended = set(re.findall(r'append\(\s*"([a-z]+)"', code)) & set(SIGNERS)
+    appended = set(re.findall(r'ledger\.append\(\s*"([a-z]+)"', code)) & set(SIGNERS)
     entries = {f"ledger.{kind}.{when}" for kind in appended for when in ("before", "after")}
-    assert {*RUN, *ELSEWHERE, *RECOVERY, *GC, *WATCH, *SERVE} == named | entries
+    assert {*RUN, *ELSEWHERE, *RECOVERY, *GC, *WATCH, *REVIEW, *SERVE} == named | entries
     assert set(SIGNERS) - appended == {"held"}  # nothing is held in this version
 
 
@@ -137,6 +140,49 @@ def test_a_watch_that_was_killed_is_started_again(never_killed: dict[str, Outcom
     assert done.returncode == 0, done.stderr
     Project.open(folder).run()
     compare(outcome(folder), never_killed["second"])
+
+
+@pytest.mark.parametrize("point", REVIEW)
+def test_an_exclusion_or_a_release_that_was_killed_is_said_again_and_ends_the_same(copied: Copy, tmp_path: Path, point: str) -> None:
+    folder = copied("second")
+    twin = Path(shutil.copytree(folder, tmp_path / "twin"))
+    for place in (folder, twin):
+        if point in REVIEW[2:]:
+            Project.open(place).exclude("contributor:u1")
+    words = (
+        ["exclude", "contributor:u1"] if point in REVIEW[:2] else ["review", "--release", str(exclusions(Project.open(folder))[0]["entry"])]
+    )
+    killed(*words, "-C", folder, point=point)
+    for place in (folder, twin):
+        assert headwater(*words, "-C", place).returncode in (0, 2)  # 2: it is done already
+        Project.open(place).run()
+    ended, expected = outcome(folder), outcome(twin)
+    for name in ("tables", "snapshot", "dataset", "model"):
+        assert getattr(ended, name) == getattr(expected, name)
+    assert ended.serving[1] == expected.serving[1]
+
+
+def test_a_serve_that_was_killed_loses_no_flush_and_the_next_one_tells_it(copied: Copy) -> None:
+    folder = copied("first")
+    (folder / "headwater.toml").write_text((folder / "headwater.toml").read_text() + '\n[default.serve]\nauth = "none"\n')
+    for point in (*SERVE, ""):
+        words = command("serve", "--port", "0", "-C", folder)
+        with subprocess.Popen(words, env={**os.environ, "HEADWATER_FAILPOINT": point}, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                address = process.stdout.readline().split()[-1]
+                asked = Request(address + "/recommend", b'{"user":"u1"}', {"content-type": "application/json"})
+                with urlopen(asked, timeout=30) as answer:
+                    assert len(json.load(answer)["items"]) == 10
+            finally:
+                process.terminate()
+        assert process.returncode == (-9 if point else 0)
+    project = Project.open(folder)
+    project.run(until="collect")
+    assert project.lake.table("tables/predictions").scan().collect().height == 3
+    told = {entry.body["file"]: entry.body["rows"] for entry in project.ledger.entries("flushed")}
+    assert sum(told.values()) == 3
+    assert project.verify().clean
 
 
 def test_killed_at_random_moments_nothing_is_lost_doubled_or_different(tmp_path: Path) -> None:

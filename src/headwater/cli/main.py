@@ -42,11 +42,12 @@ for _name, _verb, _says in (
 def main() -> None:
     """Run the command line. A user's mistake is one line on standard error and an exit code, never a traceback."""
     from headwater.core.errors import HeadwaterError
+    from headwater.core.names import printable
 
     try:
         app()
     except HeadwaterError as error:
-        sys.stderr.write(f"headwater: {error}\n")
+        sys.stderr.write(f"headwater: {printable(str(error), 2_000)}\n")
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, SystemExit) as end:
         if isinstance(end, SystemExit) and end.code != 130:  # typer's word for a KeyboardInterrupt
@@ -56,7 +57,6 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(141)
     except OSError as error:
-        sys.stderr.write(
-            f"headwater: {error.strerror or error}: {error.filename or ''}. What was committed is kept; mend this and type the same again\n"
-        )
+        what = printable(f"{error.strerror or error}: {error.filename or ''}", 2_000)
+        sys.stderr.write(f"headwater: {what}. What was committed is kept; mend this and type the same again\n")
         sys.exit(1)

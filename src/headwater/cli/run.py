@@ -24,5 +24,5 @@ def run(
         return
     show.rows(turn.collected_rows(), "Collected")
     for note in turn.notes:
-        show.console().print(f"note: {note}")
+        show.console().print(f"note: {show.printable(note, 400)}")
     show.facts(turn.summary())

@@ -21,5 +21,5 @@ def watch(
     from headwater.pipeline.watch import watch as work
 
     for line in work(project, profile, every_s=every, turns=turns):
-        show.console().print(line)
+        show.console().print(show.printable(line, 1_000))
         sys.stdout.flush()  # a log shows it when it happens
