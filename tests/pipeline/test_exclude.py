@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,3 +165,13 @@ def test_taking_out_twice_is_said_to_be_done_already(run_shop: Path, copied: Cop
     project.exclude("batch:events/1")
     with pytest.raises(UsageError, match="taken out already"):
         project.exclude("batch:events/1")
+
+
+def test_said_again_after_a_kill_it_does_what_was_left(run_shop: Path, copied: Copy) -> None:
+    folder = copied(run_shop)
+    project = later_contributor(folder)
+    environment = {**os.environ, "HEADWATER_FAILPOINT": "ledger.excluded.after"}
+    command = [sys.executable, "-m", "headwater", "exclude", "contributor:late", "-C", str(folder)]
+    assert subprocess.run(command, env=environment, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert project.exclude("contributor:late")["serving"]["rolled_back"]
+    assert len(exclusions(project)) == 1

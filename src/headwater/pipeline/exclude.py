@@ -35,15 +35,21 @@ def exclude(project: Project, subject: str, *, since: str | None = None, why: st
         raise UsageError(f"{parsed.kind} {printable(parsed.name, 80)!r} wrote no row that is in the lake: nothing was changed")
     name = project.keys.pseudonym(parsed.name) if parsed.kind == "contributor" else parsed.name
     moment = _moment(since)
-    if any((e.kind, e.name, e.batch, e.since) == (parsed.kind, name, parsed.batch, moment) for e in active(project.ledger)):
-        raise UsageError(f"{parsed.kind} {printable(parsed.name, 80)!r} is taken out already. To see what is: headwater review")
+    before = [e.entry for e in active(project.ledger) if (e.kind, e.name, e.batch, e.since) == (parsed.kind, name, parsed.batch, moment)]
+    rows = int(touched["rows"].sum())
     reached = affected(project.ledger, project.lake, parsed, touched)
-    body = {"kind": parsed.kind, "name": name, "batch": parsed.batch, "since": moment, "why": printable(why, 500)}
-    entry = project.ledger.append("excluded", {**body, "rows": int(touched["rows"].sum()), "models": [m["model"] for m in reached]})
-    serving = _clean_again(project, {str(model["model"]) for model in reached})
+    models = {str(model["model"]) for model in reached}
+    if before:  # said before, maybe by a process that died before a clean model served again: then that is done now
+        entry, serving = before[0], _clean_again(project, models)
+        if not serving["rolled_back"]:
+            raise UsageError(f"{parsed.kind} {printable(parsed.name, 80)!r} is taken out already. To see what is: headwater review")
+    else:
+        body = {"kind": parsed.kind, "name": name, "batch": parsed.batch, "since": moment, "why": printable(why, 500)}
+        entry = project.ledger.append("excluded", {**body, "rows": rows, "models": sorted(models)}).seq
+        serving = _clean_again(project, models)
     return {
-        "excluded": {"entry": entry.seq, "kind": parsed.kind, "name": parsed.name, "batch": parsed.batch, "since": moment},
-        "rows": int(touched["rows"].sum()),
+        "excluded": {"entry": entry, "kind": parsed.kind, "name": parsed.name, "batch": parsed.batch, "since": moment},
+        "rows": rows,
         "affected_models": [f"{model['name']}@{model['version']}" for model in reached],
         "serving": serving,
         "seconds": round(time.perf_counter() - started, 3),

@@ -44,7 +44,7 @@ def init(folder: Path, source: str | None = None) -> dict[str, Any]:
         made += _copied(template("shop"), folder)
     else:
         made += _inferred(folder, Path(source))
-    if not (folder / "keys").exists():
+    if not (folder / "keys" / "trusted.json").exists():  # written last: without it nothing was ever signed with the others
         Keys.make(folder / "keys")
         made.append("keys/")
     if not (folder / ".gitignore").exists():
