@@ -47,7 +47,7 @@ def test_a_name_that_is_no_bench_is_refused_with_those_that_are() -> None:
 def test_a_command_is_measured_from_outside_and_its_answer_read() -> None:
     used = run([sys.executable, "-c", "x = bytearray(80 << 20); print('noise'); print('{\"rows\": 3}')"])
     assert used.said == {"rows": 3}
-    assert 80 << 20 < used.rss < 300 << 20
+    assert used.rss > 80 << 20  # and no bound above: until it starts its own program, a child has its parent's memory
     assert used.wall > 0
 
 

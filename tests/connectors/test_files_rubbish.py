@@ -172,7 +172,7 @@ def test_a_gzip_bomb_on_one_line_is_one_reject_in_bounded_memory(tmp_path: Path)
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     said, peak = done.stdout.splitlines()
     assert said == "[[{'id': 1}], [{'id': 2}]] ['a.jsonl.gz:2@9']"
-    assert int(peak) < 450  # the bomb unpacks to 600
+    assert int(peak) < 600  # the bomb alone unpacks to 600, and Python with its libraries takes 200
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"no parquet at all", b"PAR1" + b"\xff" * 100 + b"PAR1"])

@@ -183,7 +183,7 @@ def _checked(project: Project, prepared: Prepared) -> None:
     """What is about to be learned from is what was collected: every file held against the ledger."""
     if any(entry.body["dataset"] == prepared.digest for entry in project.ledger.entries("model")):
         return  # was learned from already; nothing will be read
-    findings = [*check_chain(project.ledger), *check_files(project.ledger, project.lake)]
+    findings = list(check_chain(project.ledger)) or list(check_files(project.ledger, project.lake))
     if findings:
         raise Broken(f"nothing is trained: {findings[0].message} ({len(findings)} findings). Type: headwater verify")
 

@@ -138,7 +138,7 @@ class Collector:
 
     def _commit(self, source: str, number: int, batch: _Batch) -> Mapping[str, Any]:
         frame = pl.concat(batch.frames, how="diagonal_relaxed") if len(batch.frames) > 1 else batch.frames[0]
-        rows = stored_table(frame)
+        rows = stored_table(frame.rechunk())  # in one piece: of several, delta-rs writes rows in no order
         rejects = _reject_table(batch.rejects)
         leaves = chunk_digests(rows)
         body = {

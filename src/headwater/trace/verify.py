@@ -64,11 +64,10 @@ def verify(
         if progress:
             progress(rows)
 
-    findings += check_files(ledger, lake)
-    findings += check_tables(ledger, lake, count)
-    findings += check_rejects(ledger, lake)
-    for name, check in (more or {}).items():
-        findings += guarded(name, check)
+    for check in (partial(check_files, ledger, lake), partial(check_tables, ledger, lake, count), partial(check_rejects, ledger, lake)):
+        findings += guarded("ledger", check)  # an entry that was changed may hold anything
+    for name, other in (more or {}).items():
+        findings += guarded(name, other)
     models = sum(1 for _ in ledger.entries("model"))
     return Verified(findings=tuple(findings), entries=ledger.head()[0], models=models, **counted)
 
