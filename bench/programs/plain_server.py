@@ -1,6 +1,5 @@
 """The peer of serving: FastAPI as its documentation teaches it, around the same model. Nothing is checked, named or logged."""
 
-import socket
 import sys
 
 import uvicorn
@@ -39,6 +38,12 @@ async def recommend(ask: Ask) -> Answer:
     return Answer(model=model.name, version=model.version, items=[Item(item=item, score=score) for item, score in best])
 
 
-listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-print(f"serving at http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning")).run(sockets=[listener])
+class Server(uvicorn.Server):
+    """uvicorn's own, opening its own port as `uvicorn.run` does (a socket made by hand may lack TCP_NODELAY), and saying when."""
+
+    async def startup(self, sockets=None) -> None:
+        await super().startup(sockets)
+        print(f"serving at http://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}", flush=True)
+
+
+Server(uvicorn.Config(app, host="127.0.0.1", port=0, access_log=False, log_level="warning")).run()
