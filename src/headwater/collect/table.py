@@ -21,7 +21,8 @@ class Table:
     """A table of the lake, as its user declares it.
 
     `contract` is a pandera (Polars) DataFrameModel; `key` names a record, `contributor` who wrote it, `time` when;
-    `media` is a column of digests of blobs. Only `mode="append"` is built; the others are declared for later.
+    `media` is a column of digests of blobs; `axes` are columns that say where else a record came through (a channel, a device):
+    gates judge what is new along each of them too. Only `mode="append"` is built; the others are declared for later.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Table:
     time: str | None = None
     media: str | None = None
     mode: Mode = "append"
+    axes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name, "table")
@@ -42,8 +44,8 @@ class Table:
         from headwater.collect.contract import Contract
 
         contract = Contract(self.contract)
-        for role in ("key", "contributor", "time", "media"):
-            column = getattr(self, role)
+        named = [(role, getattr(self, role)) for role in ("key", "contributor", "time", "media")]
+        for role, column in [*named, *(("axes", column) for column in self.axes)]:
             if column is not None and column not in contract.schema.names:
                 raise UsageError(f"table {self.name}: {role}={column!r} is no column of {self.contract.__name__}: {contract.schema.names}")
         return contract

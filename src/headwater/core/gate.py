@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Protocol
 
 from headwater.core.artifact import Artifact, Fact
 from headwater.core.errors import Refused
 
-__all__ = ["Evidence", "Finding", "Gate", "Severity", "Verdict", "judge", "require"]
+__all__ = ["Action", "Evidence", "Finding", "Gate", "RowName", "Severity", "Verdict", "judge", "require"]
+
+RowName = tuple[str, int, int]
+"""A row's name for ever: its source, batch and place in it."""
 
 
 class Severity(IntEnum):
@@ -21,15 +24,32 @@ class Severity(IntEnum):
     BLOCK = 2
 
 
+class Action(StrEnum):
+    """What a gate asks for. Whatever it takes out is kept in the lake and can be put back exactly."""
+
+    ACCEPT = "accept"
+    DOWN_WEIGHT = "down-weight"
+    QUARANTINE = "quarantine"
+    ROLL_BACK = "roll-back"
+    HOLD = "hold"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing a gate saw: a stable `code` for machines, a `message` for people, the evidence in numbers."""
+    """One thing a gate saw: a stable `code` for machines, a `message` for people, the evidence in numbers.
+
+    `subject` is what it is about: `contributor:NAME`, `source:NAME`, `batch:SOURCE/NUMBER`, or any other group as
+    `AXIS:GROUP`. If `rows` are named, `action` is about these only; else about all that the subject ever wrote.
+    """
 
     severity: Severity
     code: str
     subject: str
     message: str
     evidence: Mapping[str, Fact] = field(default_factory=dict)
+    action: Action = Action.ACCEPT
+    table: str = ""
+    rows: tuple[RowName, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +87,9 @@ class Verdict:
                     "subject": f.subject,
                     "message": f.message,
                     "evidence": dict(f.evidence),
+                    "action": f.action.value,
+                    "table": f.table,
+                    "rows": len(f.rows),
                 }
                 for f in self.findings
             ],

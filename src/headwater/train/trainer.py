@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from headwater.train.scores import Scores
 
-__all__ = ["Baseline", "Data", "Draw", "Fitted", "Ranker", "Trainer", "Trial", "Window", "Windows"]
+__all__ = ["Baseline", "Classifier", "Data", "Draw", "Fitted", "Ranker", "Trainer", "Trial", "Window", "Windows"]
 
 
 class Data(Protocol):
@@ -58,6 +58,19 @@ class Ranker(Protocol):
     """What can recommend: pairs of item and score, best first. `history` is what a user did, oldest first."""
 
     def recommend(self, user: str | None, *, history: Sequence[str] = (), k: int = 10) -> list[tuple[str, float]]: ...
+
+
+class Classifier(Protocol):
+    """What can tell classes apart. Rows that lack a feature it needs, or have one of another type, raise `DataError`."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, as text, in the order of the columns of `probabilities`."""
+        ...
+
+    def probabilities(self, rows: pl.DataFrame) -> NDArray[Any]:
+        """float64 of shape (rows, classes); each row sums to 1."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
