@@ -32,14 +32,14 @@ from headwater import step
 
 
 @step
-def cheap(events: pl.DataFrame) -> pl.DataFrame:
+def cheap(events: pl.LazyFrame) -> pl.LazyFrame:
     item = pl.col("item_id").str.strip_prefix("i").cast(pl.Int64)
     hour, weekday = pl.col("ts").dt.hour().cast(pl.Int64), pl.col("ts").dt.weekday().cast(pl.Int64)
     return events.select("event_id", "user_id", "ts", item=item, hour=hour, weekday=weekday, bought=pl.col("kind") == "purchase")
 
 
 @step(by="user_id")
-def by_user(events: pl.DataFrame) -> pl.DataFrame:
+def by_user(events: pl.LazyFrame) -> pl.LazyFrame:
     return events.group_by("user_id").agg(events=pl.len().cast(pl.Int64), first=pl.col("ts").min(), last=pl.col("ts").max())
 '''
 

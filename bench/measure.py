@@ -39,7 +39,11 @@ class Used:
 
 
 def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Used:
-    """Run a command to its end. This process stays small on purpose: Linux counts a parent's memory into its child's."""
+    """Run a command to its end, on a disk that has nothing left to write.
+
+    This process stays small on purpose: Linux counts a parent's memory into its child's.
+    """
+    os.sync()  # or the first fsync of the one would wait for the bytes of the other before it
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
         process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=err, env={**os.environ, **(env or {})}, cwd=ROOT)

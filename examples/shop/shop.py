@@ -44,7 +44,7 @@ reviews = Table("reviews", contract=Review, key="review_id", contributor="user_i
 
 
 @step(by=("user_id", day("ts")))
-def sessions(events: pl.DataFrame) -> pl.DataFrame:
+def sessions(events: pl.LazyFrame) -> pl.LazyFrame:
     """What a user did with an item in one session: one row for each user, session and item.
 
     30 minutes of silence end a session. Midnight (UTC) ends one too: so a new event touches one day of one user, not his
@@ -54,8 +54,7 @@ def sessions(events: pl.DataFrame) -> pl.DataFrame:
     ts = pl.col("ts")
     begins = _changes("user_id") | (ts - ts.shift() > SILENCE) | (ts.dt.date() != ts.shift().dt.date())
     by_time = (
-        events.lazy()
-        .select("user_id", "item_id", "ts", *(pl.col("kind").eq(kind).cast(pl.Int64).alias(column) for column, kind in KINDS.items()))
+        events.select("user_id", "item_id", "ts", *(pl.col("kind").eq(kind).cast(pl.Int64).alias(column) for column, kind in KINDS.items()))
         .sort("user_id", "ts")
         .with_columns(begins=begins.fill_null(True))
         .with_columns(number=pl.col("begins").cum_sum(), session=pl.when("begins").then(ts).forward_fill())
@@ -70,7 +69,7 @@ def sessions(events: pl.DataFrame) -> pl.DataFrame:
         .filter("last")
         .with_columns(counts.diff().fill_null(counts), seconds=(ts - pl.col("session")).dt.total_seconds())
     )
-    return by_item.select("user_id", "item_id", "ts", "session", "seconds", *KINDS).collect()
+    return by_item.select("user_id", "item_id", "ts", "session", "seconds", *KINDS)
 
 
 def _changes(column: str) -> pl.Expr:

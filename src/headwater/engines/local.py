@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from functools import reduce
 from operator import xor
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from headwater.process.engine import call
 from headwater.process.keyed import expressions
 from headwater.process.step import Step
+from headwater.store.prefetch import prefetched
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,6 +24,7 @@ __all__ = ["LocalEngine"]
 _PROBED_ROWS = 200_000
 _FEW_BUCKETS = 4
 _MOST_BUCKETS = 512
+_WORK = 12  # a step's function may need so many times the memory of what it is given
 
 
 class LocalEngine:
@@ -42,11 +45,27 @@ class LocalEngine:
         """The step's output, in batches. See `headwater.process.engine.Engine`."""
         shared = {name: inputs[name].collect() for name in step.broadcast}
         dealt = {name: inputs[name] for name in step.shared_out}
-        for frames in self._pieces(step, dealt):
-            if any(frame.height for frame in frames.values()):
-                yield from call(step, {**shared, **frames}).to_batches()
+        with closing(self._pieces(step, dealt)) as pieces:
+            made = (call(step, {**shared, **part}) for frames in pieces for part in self._parts(step, frames))
+            with closing(prefetched(made)) as tables:  # the next is made while this one is written
+                for table in tables:
+                    yield from table.to_batches()
 
-    def _pieces(self, step: Step, inputs: Mapping[str, pl.LazyFrame]) -> Iterator[Mapping[str, pl.DataFrame]]:
+    def _parts(self, step: Step, frames: Mapping[str, pl.DataFrame]) -> Iterator[Mapping[str, pl.DataFrame]]:
+        """A piece in parts that leave the step's function room to work in: keys stay whole."""
+        import polars as pl
+
+        if not any(frame.height for frame in frames.values()):
+            return
+        parts = -(-_size(frames.values()) * _WORK // self.memory_budget) if step.by else 1
+        if parts <= 1:
+            yield frames
+            return
+        numbered = {name: _with_bucket(step, frame.lazy(), parts, seed=64).collect() for name, frame in frames.items()}
+        for number in range(parts):
+            yield {name: frame.filter(pl.col("_bucket") == number).drop("_bucket") for name, frame in numbered.items()}
+
+    def _pieces(self, step: Step, inputs: Mapping[str, pl.LazyFrame]) -> Generator[Mapping[str, pl.DataFrame], None, None]:
         import polars as pl
 
         if not step.by:
@@ -89,10 +108,10 @@ def _bytes(rows: pl.LazyFrame, probe: pl.DataFrame) -> int:
     return int(rows.select(pl.len()).collect().item()) * _size([probe]) // probe.height
 
 
-def _with_bucket(step: Step, rows: pl.LazyFrame, buckets: int) -> pl.LazyFrame:
+def _with_bucket(step: Step, rows: pl.LazyFrame, buckets: int, *, seed: int = 0) -> pl.LazyFrame:
     """Rows of one key have one number, whichever input they are from."""
     parts = expressions(step.by, rows.collect_schema())
-    return rows.with_columns(_bucket=reduce(xor, (part.hash(seed=n) for n, part in enumerate(parts))) % buckets)
+    return rows.with_columns(_bucket=reduce(xor, (part.hash(seed=seed + n) for n, part in enumerate(parts))) % buckets)
 
 
 def _dealt_out(inputs: Mapping[str, pl.LazyFrame], buckets: int, home: Path) -> Iterator[Mapping[str, pl.DataFrame]]:

@@ -34,11 +34,13 @@ def call(step: Step, frames: Mapping[str, pl.DataFrame]) -> pa.Table:
 
     Raises `UsageError`, naming the step, if the function raises or returns no frame.
     """
+    import polars as pl
     from polars.exceptions import PanicException
 
     given = {name: _as(step.frames.get(name, "polars"), in_order(step, name, frames[name])) for name in step.inputs}
     try:
         result = step.function(**given)
+        result = result.collect() if isinstance(result, pl.LazyFrame) else result
     except HeadwaterError:
         raise
     except (Exception, PanicException) as error:
@@ -49,6 +51,8 @@ def call(step: Step, frames: Mapping[str, pl.DataFrame]) -> pa.Table:
 def _as(kind: str, frame: pl.DataFrame) -> Any:
     if kind == "polars":
         return frame
+    if kind == "lazy":
+        return frame.lazy()
     return frame.to_arrow() if kind == "arrow" else frame.to_pandas()
 
 
@@ -62,4 +66,4 @@ def _table(step: Step, result: Any) -> pa.Table:
         return result.to_arrow()
     if type(result).__module__.partition(".")[0] == "pandas":
         return pa.Table.from_pandas(result, preserve_index=False).replace_schema_metadata(None)
-    raise UsageError(f"step {step.name} returned {type(result).__name__}: expected a DataFrame or an Arrow table")
+    raise UsageError(f"step {step.name} returned {type(result).__name__}: expected a DataFrame, a LazyFrame or an Arrow table")

@@ -16,6 +16,7 @@ from headwater.process.identity import step_digest
 from headwater.process.increment import Input, Made, Raw, Work, work
 from headwater.process.keyed import check_key
 from headwater.process.law import keeps_key, try_step
+from headwater.process.lazily import pruned
 from headwater.process.output import fixed_schema, kept_schema
 from headwater.process.plan import contributors_of, plan
 from headwater.process.prepared import BOOKKEEPING, Prepared, PreparedTable
@@ -117,6 +118,7 @@ def _bring_up(stage: _Stage, step: Step, inputs: Mapping[str, Input], *, rebuild
     todo = work(step, inputs, base, entry.body["inputs"] if entry else {})
     for name in step.shared_out:
         check_key(step.name, name, step.key, todo.inputs[name].collect_schema())
+    todo = replace(todo, inputs=pruned(step, todo.inputs))
     number = next_number(stage.lake, step.name, last)
     if todo.how == "increment" and base:
         table, content = _increment(stage, turn, todo, base, number)

@@ -16,7 +16,7 @@ from headwater.core.names import check_name, did_you_mean
 
 __all__ = ["KEPT", "By", "Day", "FrameKind", "Kept", "Step", "day", "step"]
 
-FrameKind = Literal["polars", "arrow", "pandas"]
+FrameKind = Literal["polars", "lazy", "arrow", "pandas"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def step(
     """Make a step of a function whose parameters are named after the tables it reads; those with a default are options.
 
     Without `by` it is row by row: given batches of any size, it may depend on nothing but the row at hand. With `by`, all
-    rows of a key arrive together, in a frame that holds many keys. With `time` and `lookback` as well, a row of its output
+    rows of a key arrive together, in a frame that holds many keys. A step that takes `pl.LazyFrame` is given only the columns
+    that its plan reads. With `time` and `lookback` as well, a row of its output
     carries the time column and depends only on its key's rows in `[t - lookback, t]`. Tables named in `broadcast` arrive
     whole; a change of one recomputes everything. `contributor` names the output's column of who wrote it, or None where
     that is aggregated away. Raises `UsageError` for a declaration that makes no sense.
@@ -154,7 +155,9 @@ def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str
 
 
 def _frame_kind(hint: Any) -> FrameKind:
-    text = hint if isinstance(hint, str) else getattr(hint, "__module__", "") + "."
+    text = hint if isinstance(hint, str) else f"{getattr(hint, '__module__', '')}.{getattr(hint, '__name__', '')}"
+    if text.endswith("LazyFrame"):
+        return "lazy"
     if re.match(r"(pa|pyarrow)\b", text):
         return "arrow"
     return "pandas" if re.match(r"(pd|pandas)\b", text) else "polars"
