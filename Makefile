@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE =
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 demo: $(READY) ## The shop, end to end, on real data
 	$(BIN)/headwater demo shop
@@ -39,6 +39,9 @@ docs: $(READY) ## Docs, registry and public names are true
 bench: $(READY) ## Speed and memory, side by side with the peer, in one run
 	$(BIN)/python -m bench
 
+bench-poison: $(READY) ## Attacks on what a model learns from, and what the gates make of them
+	$(BIN)/python -m bench.poison
+
 clean: ## Remove what this Makefile made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -48,4 +51,4 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
-.PHONY: help demo test check lint fmt types arch docs bench clean
+.PHONY: help demo test check lint fmt types arch docs bench bench-poison clean

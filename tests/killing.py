@@ -32,14 +32,22 @@ ROUNDS = 6  # how often data comes before a shop is begun anew, so that runs sta
 
 GATE = '''
 class Looks:
-    """A gate, so that its verdict is remembered in the ledger too."""
+    """A gate that takes three rows of what came out again, so that verdicts and what they lead to are remembered too."""
 
     name = "looks"
+    tables = ("events",)
 
     def judge(self, artifact: Any, evidence: Any) -> Any:
         from headwater import Verdict
+        from headwater.core.gate import Action, Finding, Severity
 
-        return Verdict(gate="looks", digest=artifact.digest)
+        fresh = evidence.inputs["fresh"]["events"]
+        rows = fresh.new.head(3).select("_source", "_batch", "_row").rows() if fresh.history.height else []
+        found = [
+            Finding(severity=Severity.REVIEW, code="t", subject="row:1", message="", action=Action.QUARANTINE, table="events", rows=(row,))
+            for row in rows
+        ]
+        return Verdict(gate="looks", digest=artifact.digest, findings=tuple(found))
 
 
 pipeline ='''

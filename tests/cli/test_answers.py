@@ -65,11 +65,11 @@ def test_what_a_gate_refuses_ends_with_three_and_trains_nothing(never_run: Path,
     folder = copied(never_run)
     code = (folder / "shop.py").read_text()
     (folder / "shop.py").write_text(
-        code.replace('return Verdict(gate="looks", digest=artifact.digest)', 'raise RuntimeError("gate is ill")')
+        code.replace('return Verdict(gate="looks", digest=artifact.digest, findings=tuple(found))', 'raise RuntimeError("gate is ill")')
     )
     done = typed("run", "-C", folder)
     assert done.code == 3
-    assert "gate looks refused" in done.err.splitlines()[-1]
+    assert "nothing is trained: gate.crashed: RuntimeError in gate looks" in done.err.splitlines()[-1]
     assert Project.open(folder).ledger.last("model") is None
     assert typed("status", "-C", folder).code == 0
 

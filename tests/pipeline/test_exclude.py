@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from headwater.core.errors import Refused, UsageError
-from headwater.pipeline.exclude import exclusions
 from headwater.pipeline.project import Project
+from headwater.pipeline.review import exclusions
 
 Copy = Callable[[Path], Path]
 LATER = '{{"event_id":"late{n}","user_id":"late","item_id":"i{n}","ts":"2030-01-01T00:{n:02d}:00.000Z","kind":"view"}}\n'

@@ -18,8 +18,8 @@ from tests.killing import Outcome, arrive, command, compare, headwater, kill, ou
 import headwater as package
 from headwater.core.files import locked
 from headwater.ledger.entries import SIGNERS
-from headwater.pipeline.exclude import exclusions
 from headwater.pipeline.project import Project
+from headwater.pipeline.review import exclusions
 
 SOURCE = Path(str(package.__file__)).parent
 RUN = (
@@ -27,21 +27,25 @@ RUN = (
     *(f"ledger.{kind}.{when}" for kind in ("model", "decided", "deployed", "report") for when in ("before", "after")),
     *("collect.rows.before", "collect.rows.after", "collect.rejects.after"),
     *("process.commit.before", "process.commit.after", "process.recorded"),
-    *("run.snapshot", "run.dataset", "run.decided"),
+    *("run.snapshot", "run.dataset", "run.decided", "judge.judged"),
     *("train.search.trial", "train.search.after", "train.save.before", "train.registry.write", "train.save.after", "train.recorded"),
     *("deploy.recorded", "deploy.pointed"),
 )
 """Where any run may die, the first and those that go on from it. `TWICE`: where the two differ."""
 ELSEWHERE = ("process.settle.before", "process.settle.after")  # only after many runs: tests/process/test_killed.py
 BEHIND = ("ledger.deployed.after", "deploy.recorded")  # where the ledger knows more than the pointer says; the next run mends it
+TAKEN = ("judge.taken", "ledger.excluded.before", "ledger.excluded.after")  # where a gate has something to take out: not in a first run
 RECOVERY = ("ledger.abandoned.before", "ledger.abandoned.after")
 GC = ("ledger.compacting.before", "ledger.compacting.after", "gc.compacted", "ledger.compacted.before", "ledger.compacted.after")
 WATCH = ("ledger.request.before", "ledger.request.after")
-REVIEW = ("ledger.excluded.before", "ledger.excluded.after", "ledger.released.before", "ledger.released.after")
+REVIEW = (
+    *("ledger.excluded.before", "ledger.excluded.after", "ledger.released.before", "ledger.released.after"),
+    *("ledger.confirmed.before", "ledger.confirmed.after"),
+)
 SERVE = ("ledger.flushed.before", "ledger.flushed.after")
 TWICE = (
     *(point for point in RUN if point.split(".")[1] in ("intent", "done", "prepared", "model", "decided", "deployed", "rows", "rejects")),
-    *(point for point in RUN if point.startswith(("process.", "deploy.", "train.save", "train.registry", "run.decided"))),
+    *(point for point in RUN if point.startswith(("process.", "deploy.", "train.save", "train.registry", "run.decided", "judge."))),
 )
 SECOND = ("ledger.intent.after:2", "collect.rows.after:2", "ledger.prepared.after:3", "process.commit.after:4")
 
@@ -89,7 +93,7 @@ def test_every_commit_point_of_the_source_is_tried_here() -> None:
     assert len(re.findall(r"(?<!def )failpoint\(", code)) == len(named) + 2  # and the two of the ledger, for each kind
     appended = set(re.findall(r'ledger\.append\(\s*"([a-z]+)"', code)) & set(SIGNERS)
     entries = {f"ledger.{kind}.{when}" for kind in appended for when in ("before", "after")}
-    assert {*RUN, *ELSEWHERE, *RECOVERY, *GC, *WATCH, *REVIEW, *SERVE} == named | entries
+    assert {*RUN, *TAKEN, *ELSEWHERE, *RECOVERY, *GC, *WATCH, *REVIEW, *SERVE} == named | entries
     assert appended == set(SIGNERS)  # no kind of entry is declared that nobody writes
 
 
@@ -104,7 +108,7 @@ def test_a_first_run_that_was_killed_ends_like_one_that_was_not(
     compare(outcome(folder), never_killed["first"])
 
 
-@pytest.mark.parametrize("point", TWICE)
+@pytest.mark.parametrize("point", [*TWICE, *TAKEN])
 def test_a_later_run_that_was_killed_ends_like_one_that_was_not(never_killed: dict[str, Outcome], copied: Copy, point: str) -> None:
     folder = copied("more")
     killed("run", "-C", folder, point=point)
@@ -149,9 +153,9 @@ def test_an_exclusion_or_a_release_that_was_killed_is_said_again_and_ends_the_sa
     for place in (folder, twin):
         if point in REVIEW[2:]:
             Project.open(place).exclude("contributor:u1")
-    words = (
-        ["exclude", "contributor:u1"] if point in REVIEW[:2] else ["review", "--release", str(exclusions(Project.open(folder))[0]["entry"])]
-    )
+    words = ["exclude", "contributor:u1"]
+    if point in REVIEW[2:]:
+        words = ["review", "--release" if "released" in point else "--confirm", str(exclusions(Project.open(folder))[0]["entry"])]
     killed(*words, "-C", folder, point=point)
     for place in (folder, twin):
         assert headwater(*words, "-C", place).returncode in (0, 2)  # 2: it is done already

@@ -3,11 +3,15 @@
 Inputs: `user` BYTES [n], and optionally `history` BYTES [n] (each a JSON list of items as a string) and `k` INT64 [1].
 Outputs: `item` BYTES [n,k], `score` FP32 [n,k] and `prediction_id` BYTES [n]. Where a row has fewer items than the longest
 one, it is filled up with "" and 0. A user of "" is nobody known.
+
+Of a classifier the inputs are its features, FP64, BOOL or BYTES [n] (null where missing), the outputs `label` BYTES [n],
+`probability` FP64 [n,c], `class` BYTES [c], `prediction_id` BYTES [n] and, where it is certified, `radius` INT64 [n].
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -16,6 +20,9 @@ from starlette.exceptions import HTTPException
 
 from headwater.core.names import printable
 from headwater.deploy.bounds import Ask, Limits, check_id, check_ids, check_k, read_json
+from headwater.deploy.door import Caller
+from headwater.deploy.predictor import RowPredictor, is_row_predictor
+from headwater.deploy.rows import class_tensors, row_inputs, row_outputs, tensor_rows
 from headwater.deploy.schemas import INFER, described
 from headwater.deploy.service import Made, Service, answer
 from headwater.deploy.serving import Served
@@ -67,20 +74,41 @@ def add_inference(app: FastAPI, service: Service, server_version: str) -> None:
         service.door.admit(request, "predict")
         now = _served(service, model, version)
         about = {"name": model, "versions": [now.deployment.version], "platform": "headwater"}
+        if is_row_predictor(model_now := now.predictor):
+            return answer({**about, "inputs": row_inputs(model_now.features), "outputs": row_outputs(model_now.labels)})
         return answer({**about, "inputs": _INPUTS, "outputs": _OUTPUTS})
 
-    @app.post("/v2/models/{model}/versions/{version}/infer", tags=["inference"], summary="Recommend", **described(INFER, "predict"))
-    @app.post("/v2/models/{model}/infer", tags=["inference"], summary="Recommend", **described(INFER, "predict"))
+    @app.post("/v2/models/{model}/versions/{version}/infer", tags=["inference"], summary="Infer", **described(INFER, "predict"))
+    @app.post("/v2/models/{model}/infer", tags=["inference"], summary="Infer", **described(INFER, "predict"))
     async def infer(request: Request, model: str, version: str | None = None) -> Response:
         caller = service.door.admit(request, "predict")
         body = await read_json(request, service.limits, wrong=400)
-        _served(service, model, version)
-        asks, wanted, name = _asks(body, service.limits), _wanted(body), _request_id(body)
-        for ask in asks:
-            service.door.pace(caller, ask.user)
-        made = service.predict(asks)
+        now = _served(service, model, version).predictor
+        outputs = row_outputs(now.labels) if is_row_predictor(now) else _OUTPUTS
+        wanted, name = _wanted(body, outputs), _request_id(body)
+        if is_row_predictor(now):
+            made, tensors = await _classified(service, caller, body, now)
+        else:
+            made, tensors = _recommended(service, caller, body)
         about = {"model_name": model, "model_version": made[0].deployment.version}
-        return answer({**about, **({"id": name} if name else {}), "outputs": [t for t in _tensors(made) if t["name"] in wanted]})
+        return answer({**about, **({"id": name} if name else {}), "outputs": [t for t in tensors if t["name"] in wanted]})
+
+
+def _recommended(service: Service, caller: Caller, body: dict[str, Any]) -> tuple[list[Made], list[dict[str, Any]]]:
+    asks = _asks(body, service.limits)
+    for ask in asks:
+        service.door.pace(caller, ask.user)
+    made = service.predict(asks)
+    return made, _tensors(made)
+
+
+async def _classified(
+    service: Service, caller: Caller, body: dict[str, Any], model: RowPredictor
+) -> tuple[list[Made], list[dict[str, Any]]]:
+    rows = tensor_rows(body, model.features, service.limits)
+    service.door.pace(caller, None, cost=rows.height)
+    made = await asyncio.to_thread(service.classify, rows)
+    return made, class_tensors(made, model.labels)
 
 
 def _served(service: Service, model: str, version: str | None) -> Served:
@@ -134,9 +162,9 @@ def _history(text: Any, limits: Limits) -> list[str]:
     return items
 
 
-def _wanted(body: dict[str, Any]) -> set[str]:
+def _wanted(body: dict[str, Any], outputs: Sequence[dict[str, Any]]) -> set[str]:
     """The outputs asked for; all if none are named."""
-    known = {str(tensor["name"]) for tensor in _OUTPUTS}
+    known = {str(tensor["name"]) for tensor in outputs}
     asked = body.get("outputs")
     if not asked:
         return known

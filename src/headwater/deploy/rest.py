@@ -1,4 +1,4 @@
-"""REST: the application around what serves. Recommendations, feedback, metrics, the Open Inference Protocol, a page."""
+"""REST: the application around what serves. Recommendations, classes, feedback, metrics, the Open Inference Protocol, a page."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from headwater.deploy.door import Door
 from headwater.deploy.feedback import add_feedback
 from headwater.deploy.inference import add_inference
 from headwater.deploy.metrics import Measured, Metrics
+from headwater.deploy.predict import add_predict
 from headwater.deploy.prediction_id import PredictionIds
 from headwater.deploy.schemas import ASK, described, page, secured
 from headwater.deploy.service import Service, answer
@@ -72,6 +73,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _misfit)
     app.add_exception_handler(Exception, _broke)
     _add_recommend(app, service)
+    add_predict(app, service)
     add_feedback(app, service)
     add_inference(app, service, release)
     _add_about(app, service)

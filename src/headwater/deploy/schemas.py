@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-__all__ = ["ASK", "INFER", "SAYS", "described", "page", "secured"]
+__all__ = ["ASK", "INFER", "ROWS", "SAYS", "described", "page", "secured"]
 
 _ID = {"type": "string", "minLength": 1, "maxLength": 256}
 
@@ -20,6 +20,23 @@ ASK: dict[str, Any] = {
         "k": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
     },
     "example": {"user": "u1", "history": ["i7"], "k": 10},
+}
+
+ROWS: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["rows"],
+    "properties": {
+        "rows": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 64,
+            "items": {"type": "object", "additionalProperties": {"type": ["number", "boolean", "string", "null"]}},
+            "description": "Each with a value for every feature of the model; null where it is missing. `/v2/models/NAME` lists them.",
+        },
+        "user": {**_ID, "description": "Whom they are about, if it is somebody."},
+    },
+    "example": {"rows": [{"age": 41, "smoker": False, "site": "north"}]},
 }
 
 SAYS: dict[str, Any] = {
@@ -38,9 +55,9 @@ _TENSOR = {
     "type": "object",
     "required": ["name", "shape", "datatype", "data"],
     "properties": {
-        "name": {"type": "string", "enum": ["user", "history", "k"]},
+        "name": {"type": "string", "description": "user, history or k; for a classifier, one of its features."},
         "shape": {"type": "array", "items": {"type": "integer"}},
-        "datatype": {"type": "string", "enum": ["BYTES", "INT64"]},
+        "datatype": {"type": "string", "enum": ["BYTES", "INT64", "FP64", "BOOL"]},
         "data": {"type": "array", "items": {}},
     },
 }

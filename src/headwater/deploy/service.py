@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -19,23 +19,29 @@ from headwater.deploy.deployment import Deployment
 from headwater.deploy.door import Door
 from headwater.deploy.metrics import Metrics
 from headwater.deploy.prediction_id import PredictionIds
-from headwater.deploy.serving import Serving
+from headwater.deploy.predictor import RowPredictor, is_recommender, is_row_predictor
+from headwater.deploy.serving import Served, Serving
 from headwater.deploy.spool import Spool
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["Made", "Service", "answer", "timestamp"]
 
+_MOST_NAMED = 100  # so many items a prediction id can tell of
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One prediction that was made."""
+    """One prediction that was made: items best first; of a classifier, all classes. `radius` is that of a certificate."""
 
     prediction_id: str
     deployment: Deployment
     items: Sequence[str]
     scores: Sequence[float]
+    radius: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +60,15 @@ class Service:
 
         A prediction that failed is logged with no items, so that monitoring sees it.
         """
-        served = self.serving.now
-        if served is None:
-            raise HTTPException(503, "no model is deployed yet", {"retry-after": "1"})
+        served = self._served()
+        predictor = served.predictor
+        if not is_recommender(predictor):
+            raise HTTPException(404, "the model that serves here tells classes: POST /predict")
         made, rows, failed = [], [], False
         for ask in asks:
             started = time.perf_counter_ns()
             try:
-                best = served.predictor.recommend(ask.user, history=ask.history, k=ask.k)
+                best = predictor.recommend(ask.user, history=ask.history, k=ask.k)
                 items, scores = [item for item, _ in best], [float(score) for _, score in best]
             except Exception as error:  # noqa: BLE001 - a model's fault is ours, not the caller's; he sees no traceback
                 _LOG.error("the model raised %s: %s", type(error).__name__, printable(str(error)))
@@ -76,6 +83,46 @@ class Service:
             raise HTTPException(500, "the model failed on this request")
         self.metrics.predictions.inc(len(rows))
         return made
+
+    def row_predictor(self) -> RowPredictor | None:
+        """The classifier that serves, or None if what serves recommends. Raises a 503 before a model is there."""
+        predictor = self._served().predictor
+        return predictor if is_row_predictor(predictor) else None
+
+    def classify(self, rows: pl.DataFrame, user: str | None = None) -> list[Made]:
+        """Tell the classes of rows that have its features, and log them in one write. Raises a 503 or a 500 as `predict` does.
+
+        Logged as a recommendation of classes: all of them in `items`, likeliest first; so feedback may say which was true.
+        """
+        served = self._served()
+        started = time.perf_counter_ns()
+        try:
+            assert is_row_predictor(served.predictor)
+            told = served.predictor.classify(rows)
+            answers = [([name for name, _ in one.best], [share for _, share in one.best], one.radius) for one in told]
+        except Exception as error:  # noqa: BLE001 - a model's fault is ours, not the caller's; he sees no traceback
+            _LOG.error("the model raised %s: %s", type(error).__name__, printable(str(error)))
+            answers = [([], [], None)] * rows.height
+        made, logged = [], []
+        took = (time.perf_counter_ns() - started) // 1000
+        for items, scores, radius in answers:
+            ask = Ask(user, [], min(len(items), _MOST_NAMED))
+            one, row = self._named(served.deployment, ask, items[:_MOST_NAMED], scores[:_MOST_NAMED])
+            row["latency_us"] = took
+            made.append(Made(one.prediction_id, one.deployment, items, scores, radius))
+            logged.append(row)
+        self.spool.add_predictions(logged)
+        if not all(one.items for one in made):
+            self.metrics.failures.inc()
+            raise HTTPException(500, "the model failed on this request")
+        self.metrics.predictions.inc(len(made))
+        return made
+
+    def _served(self) -> Served:
+        served = self.serving.now
+        if served is None:
+            raise HTTPException(503, "no model is deployed yet", {"retry-after": "1"})
+        return served
 
     def _named(self, deployment: Deployment, ask: Ask, items: list[str], scores: list[float]) -> tuple[Made, dict[str, Any]]:
         at_us = time.time_ns() // 1000

@@ -14,11 +14,11 @@ from headwater.core.files import locked, write_whole
 from headwater.core.keys import Keys
 from headwater.core.names import printable
 from headwater.deploy.deployment import Deployment, read_pointer
-from headwater.deploy.predictor import Predictor
+from headwater.deploy.predictor import AnyPredictor, ask_once
 
 __all__ = ["HighestEpoch", "Load", "Served", "Serving"]
 
-Load = Callable[[Deployment], Predictor]
+Load = Callable[[Deployment], AnyPredictor]
 """Loads what a deployment names; it verifies signature, chain and digests first, and raises if one fails."""
 
 _RETRY_S = 2.0
@@ -29,7 +29,7 @@ class Served:
     """A deployment and its loaded model, together: a request that holds one keeps both to its end."""
 
     deployment: Deployment
-    predictor: Predictor
+    predictor: AnyPredictor
 
 
 class HighestEpoch:
@@ -119,7 +119,7 @@ class Serving:
         predictor = self._load(deployment)
         if (predictor.digest, predictor.version) != (deployment.model_digest, deployment.version):
             raise Refused(f"the model loaded for {deployment.uri} is not the one deployed: it has digest {predictor.digest}")
-        predictor.recommend(None, k=10)  # a model that cannot answer is found out here, and its pages are warm
+        ask_once(predictor)
         served = Served(deployment, predictor)
         self.now = served
         return served

@@ -35,6 +35,7 @@ SIGNERS: Mapping[str, Role] = {
     "decided": "review",
     "excluded": "review",  # a contributor (by pseudonym), source or batch was taken out
     "released": "review",  # … and was put back
+    "confirmed": "review",  # … and a person agreed
     "deployed": "deploy",
     "flushed": "serve",  # a spool segment was sealed: predictions or feedback, with their digest
     "report": "review",

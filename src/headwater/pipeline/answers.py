@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headwater.core.errors import HeadwaterError, UsageError
-from headwater.pipeline.build import all_tables, source_specs, span
+from headwater.pipeline.build import all_tables, predictor_of, source_specs, span
 from headwater.pipeline.recover import recover
 from headwater.store.retention import kept_snapshots, sweep
 from headwater.trace.checks import check_deployments, check_models, check_prepared
@@ -64,12 +64,12 @@ def collect_garbage(project: Project, *, keep: int, dry_run: bool) -> dict[str, 
 
 
 def _explain(project: Project, name: str, version: int, user: str, items: Sequence[str]) -> list[dict[str, Any]]:
-    from headwater.frameworks.factors import predictor
-
     try:
         model, arrays = project.registry.load(name, version)
+        made: Any = predictor_of(model, arrays)
     except HeadwaterError as error:
         return [{"item": "", "because": f"the model cannot be asked: {error}"}]
-    made = predictor(arrays, model.parameters, name=name, version=version)
+    if not hasattr(made, "explain"):  # what tells classes gives no reasons of its own
+        return [{"item": item, "because": ""} for item in items]
     reasons = [(item, made.explain(item, user=user)) for item in items]
     return [{"item": item, "because": ", ".join(f"{own} ({part:.3g})" for own, part in why) or "popular of late"} for item, why in reasons]

@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from headwater.collect.source import Cursor, Source
 from headwater.collect.table import Table
 from headwater.connectors import registry as connectors
 from headwater.core.errors import UsageError
 from headwater.core.names import did_you_mean
+from headwater.deploy.predictor import Classes
 from headwater.pipeline.profile import Profile, SourceSpec
 from headwater.pipeline.spec import Pipeline
 from headwater.pipeline.spooled import FEEDBACK, PREDICTIONS, SPOOLED
+from headwater.train.certificate import CERTIFIED, Voting, radii, voting
 
 if TYPE_CHECKING:
-    from headwater.deploy.deployment import Deployment
-    from headwater.frameworks.factors import FactorPredictor
-    from headwater.process.engine import Engine
-    from headwater.train.registry import Registry
+    import polars as pl
+    from numpy.typing import NDArray
 
-__all__ = ["Served", "all_tables", "engine", "load_served", "read_tables", "source_specs", "sources", "span"]
+    from headwater.core.artifact import Fact
+    from headwater.deploy.deployment import Deployment
+    from headwater.process.engine import Engine
+    from headwater.train.certificate import Learned
+    from headwater.train.examples import Feature
+    from headwater.train.model import Model
+    from headwater.train.registry import Registry
+    from headwater.train.trainer import Ranker
+
+__all__ = [
+    "FRAMEWORKS", "Served", "ServedClassifier", "ServedRanker", "all_tables", "engine", "is_classifier", "load_served", "predictor_of",
+    "read_tables", "source_specs", "sources", "span",
+]  # fmt: skip
+
+
+FRAMEWORKS = {
+    "factors": "headwater.frameworks.factors:predictor",
+    "sklearn": "headwater.frameworks.sklearn.kept:predictor",
+}
+"""Framework → what makes a predictor of arrays and parameters. Other packages add rows by entry points of the group
+`headwater.frameworks`: the entry's name is the framework, its value such a function."""
 
 
 @dataclass(frozen=True)
-class Served:
-    """A model of the registry, as a server holds it: its predictor under its deployment's names."""
+class ServedRanker:
+    """A recommender of the registry, as a server holds it: its predictor under its deployment's names."""
 
-    predictor: FactorPredictor
+    predictor: Ranker
     name: str
     version: str
     digest: str
@@ -36,6 +57,45 @@ class Served:
     def recommend(self, user: str | None, *, history: Sequence[str] = (), k: int = 10) -> list[tuple[str, float]]:
         """What the model recommends."""
         return self.predictor.recommend(user, history=history, k=k)
+
+
+@dataclass(frozen=True)
+class ServedClassifier:
+    """A classifier of the registry, as a server holds it; a certified one says with each answer how sure it is of it."""
+
+    predictor: Learned
+    name: str
+    version: str
+    digest: str
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, as text."""
+        return self.predictor.labels
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What every row must have."""
+        return self.predictor.features
+
+    def classify(self, rows: pl.DataFrame) -> list[Classes]:
+        """What the model tells of each row."""
+        import numpy as np
+
+        certain: list[int | None] = [None] * rows.height
+        if isinstance(self.predictor, Voting):
+            votes = self.predictor.votes(rows)
+            shares, certain = votes / votes.sum(axis=1, keepdims=True), radii(votes).tolist()
+        else:
+            shares = self.predictor.probabilities(rows)
+        best = np.argsort(-shares, axis=1, kind="stable")  # of equals the first label is first
+        return [
+            Classes(tuple((self.labels[at], float(row[at])) for at in order), radius)
+            for row, order, radius in zip(shares, best, certain, strict=True)
+        ]
+
+
+Served = ServedRanker | ServedClassifier
 
 
 def all_tables(pipeline: Pipeline) -> list[Table]:
@@ -92,10 +152,30 @@ def engine(profile: Profile) -> Engine:
 
 def load_served(registry: Registry, deployment: Deployment) -> Served:
     """The model that a deployment names: signature, chain and digests verified before anything of it is used."""
-    from headwater.frameworks.factors import FRAMEWORK, predictor
-
     model, arrays = registry.load(deployment.name, int(deployment.version), expect_digest=deployment.model_digest)
-    if model.framework != FRAMEWORK:
-        raise UsageError(f"{model.uri} was made by the framework {model.framework!r}, which cannot be served here. Known: {FRAMEWORK}")
-    made = predictor(arrays, model.parameters, name=model.name, version=model.version)
-    return Served(predictor=made, name=model.name, version=str(model.version), digest=model.digest)
+    made = predictor_of(model, arrays)
+    named = {"name": model.name, "version": str(model.version), "digest": model.digest}
+    return ServedClassifier(made, **named) if is_classifier(made) else ServedRanker(made, **named)  # type: ignore[arg-type]
+
+
+def predictor_of(model: Model, arrays: Mapping[str, NDArray[Any]]) -> Ranker | Learned:
+    """What a loaded model can do. Raises `UsageError` for a framework that nothing here makes predictors of."""
+    framework = model.framework.removeprefix(CERTIFIED)
+    make = _maker(framework, model.uri)
+    return make(arrays, model.parameters) if framework == model.framework else voting(arrays, model.parameters, make)
+
+
+def is_classifier(predictor: Ranker | Learned) -> TypeGuard[Learned]:
+    """Whether it tells classes; else it recommends."""
+    return hasattr(predictor, "probabilities")
+
+
+def _maker(framework: str, uri: str) -> Callable[[Mapping[str, NDArray[Any]], Mapping[str, Fact]], Any]:
+    from importlib.metadata import entry_points
+
+    where = {entry.name: entry.value for entry in entry_points(group="headwater.frameworks")} | FRAMEWORKS
+    if framework not in where:
+        raise UsageError(f"{uri} was made by the framework {framework!r}, which cannot be served here. {did_you_mean(framework, where)}")
+    module, _, name = where[framework].partition(":")
+    found: Callable[[Mapping[str, NDArray[Any]], Mapping[str, Fact]], Any] = getattr(importlib.import_module(module), name)
+    return found

@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from headwater.core.errors import HeadwaterError, UsageError
+from headwater.pipeline.attacked import attacked
 from headwater.pipeline.init import init
 from headwater.pipeline.project import Project
 from headwater.pipeline.run import Turn
@@ -49,12 +50,17 @@ def shop(folder: Path, *, offline: bool = False, tell: Tell = lambda line: None)
         shown, clicked = _open_shop(project, folder / "arriving")
         seconds["serve"] = round(time.perf_counter() - started, 3)
         tell(f"4. {shown:,} visitors are served over REST; they click {clicked:,} times on what they really went on to look at (replayed).")
-        _deliver(folder, everything=True)
+        _deliver(folder, last=1)
         second = project.run()
         _add(seconds, second.seconds)
         _tell_second(second, tell)
     story = _figures(project, data, second, seconds)
-    _tell_answers(project, tell, folder, story)
+    _tell_answers(project, tell, story)
+    started = time.perf_counter()
+    _deliver(folder, last=0)
+    story["attack"] = attacked(project, _module(folder, "attack"), tell)
+    seconds["attack"] = round(time.perf_counter() - started, 3)
+    _tell_next(project, tell, folder, story)
     return story
 
 
@@ -66,8 +72,8 @@ def _prepared(folder: Path, offline: bool, tell: Tell, seconds: dict[str, float]
         init(folder, "shop")
     if not noted.exists():
         tell("Fetching the data (once, 5 MB) …" if not offline else "Fetching nothing …")
-        counts = _get_data(folder).main(folder / "arriving", offline=offline)
-        _deliver(folder, everything=False)
+        counts = _module(folder, "get_data").main(folder / "arriving", offline=offline)
+        _deliver(folder)
         noted.write_text(json.dumps(counts))
     data: dict[str, Any] = json.loads(noted.read_text())
     seconds["data"] = round(time.perf_counter() - started, 3)
@@ -79,30 +85,33 @@ def _prepared(folder: Path, offline: bool, tell: Tell, seconds: dict[str, float]
     return data
 
 
-def _get_data(folder: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("headwater_demo_get_data", folder / "get_data.py")
+def _module(folder: Path, name: str) -> Any:
+    """A file of the example, as the user has it."""
+    spec = importlib.util.spec_from_file_location(f"headwater_demo_{name}", folder / f"{name}.py")
     if spec is None or spec.loader is None:
-        raise UsageError(f"{folder / 'get_data.py'} is missing. Choose an empty folder with -C")
+        raise UsageError(f"{folder / name}.py is missing. Choose an empty folder with -C")
     module = importlib.util.module_from_spec(spec)
-    sys.modules["headwater_demo_get_data"] = module
+    sys.modules[f"headwater_demo_{name}"] = module
     spec.loader.exec_module(module)
     return module
 
 
-def _deliver(folder: Path, *, everything: bool) -> None:
-    """Bring what has arrived into data/: at first all but the last files, and the reviews of that time."""
+def _deliver(folder: Path, *, last: int | None = None) -> None:
+    """Bring what has arrived into data/: all but the `last` files and the reviews of their time; at first a quarter is held back."""
     arrived, data = folder / "arriving" / "data", folder / "data"
     files = sorted((arrived / "events").glob("*.jsonl"))
-    late = files[-max(1, round(len(files) * HELD_BACK)) :]
+    held = max(1, round(len(files) * HELD_BACK)) if last is None else last
+    late = files[len(files) - held :]
     (data / "events").mkdir(parents=True, exist_ok=True)
     for file in files:
-        if (everything or file not in late) and not (data / "events" / file.name).exists():
+        if file not in late and not (data / "events" / file.name).exists():
             shutil.copy(file, data / "events" / file.name)
     lines = (arrived / "reviews.csv").read_bytes().splitlines(keepends=True)
-    cut = late[0].stem.encode()
-    now = [line for line in lines if not _is_late(line, cut)]
-    later = [line for line in lines if _is_late(line, cut)]
-    (data / "reviews.csv").write_bytes(b"".join(now + later if everything else now))
+    now = lines if not late else [line for line in lines if not _is_late(line, late[0].stem.encode())]
+    path = data / "reviews.csv"
+    before = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    there = set(before)
+    path.write_bytes(b"".join([*before, *(line for line in now if line not in there)]))  # a file may only grow
 
 
 def _is_late(line: bytes, cut: bytes) -> bool:
@@ -193,7 +202,7 @@ def _tell_second(turn: Turn, tell: Tell) -> None:
     tell(f"   {turn.decided.why}")
 
 
-def _tell_answers(project: Project, tell: Tell, folder: Path, story: dict[str, Any]) -> None:
+def _tell_answers(project: Project, tell: Tell, story: dict[str, Any]) -> None:
     why = project.why(story["model"])
     user = _someone(project)
     started = time.perf_counter()
@@ -207,8 +216,12 @@ def _tell_answers(project: Project, tell: Tell, folder: Path, story: dict[str, A
     verified = project.verify()
     clean = "clean" if verified.clean else "NOT CLEAN"
     tell(f"8. Read again and held against the signed ledger: {verified.rows:,} rows, {verified.entries} entries: {clean}.")
+
+
+def _tell_next(project: Project, tell: Tell, folder: Path, story: dict[str, Any]) -> None:
+    user = _someone(project)
     tell(f"Took {sum(story['seconds'].values()):.0f} s. Try next:")
-    for verb in ("status", f"why {story['model']}", f"impact contributor:{user}", "verify", "rollback", "serve"):
+    for verb in ("status", f"why {story['model']}", f"impact contributor:{user}", "review", "verify", "rollback", "serve"):
         tell(f"   headwater {verb} -C {folder}")
     tell(f"   and open {project.lake.root / 'reports' / 'latest.html'}")
 

@@ -3,56 +3,76 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from headwater.core.errors import Refused, UsageError
-from headwater.core.names import printable
+from headwater.core.names import did_you_mean, printable
 from headwater.pipeline.build import Served, all_tables, load_served, source_specs
 from headwater.store.exclusion import active
-from headwater.trace.impact import affected, parse_subject, touched_rows
-from headwater.trace.why import models_of
+from headwater.trace.impact import Subject, affected, parse_subject, touched_rows
 
 if TYPE_CHECKING:
     from headwater.deploy.deployment import Deployment
     from headwater.pipeline.project import Project
 
-__all__ = ["exclude", "exclusions", "held_models", "release", "taken_out", "vouch"]
+__all__ = ["exclude", "release", "take_out", "taken_out", "vouch"]
 
 
-def exclude(project: Project, subject: str, *, since: str | None = None, why: str = "") -> dict[str, Any]:
-    """Take a subject's rows out of every snapshot to come.
+def exclude(project: Project, subject: str, *, since: str | None = None, source: str | None = None, why: str = "") -> dict[str, Any]:
+    """Take a subject's rows out of every snapshot to come; of a contributor, maybe only those that one `source` brought.
 
     The decision is in the ledger first (a contributor by pseudonym). If what serves has learned from these rows, the last
     model that has not is put to work again at once; without one, `serving` says so. Nothing is deleted. Raises
     `UsageError` if the subject wrote nothing that is in the lake, or is taken out already.
     """
+    known = list(source_specs(project.profile, project.pipeline))
+    parsed = parse_subject(subject, sources=known)
+    if source is not None:
+        if parsed.kind != "contributor" or source not in known:
+            raise UsageError(f"--source goes with a contributor and names a source. {did_you_mean(source, known)}")
+        parsed = replace(parsed, source=source)
+    done = take_out(project, parsed, since=_moment(since), why=why)
+    if done["repeated"] and not done["serving"]["rolled_back"]:
+        raise UsageError(f"{parsed.kind} {printable(parsed.name, 80)!r} is taken out already. To see what is: headwater review")
+    return {name: value for name, value in done.items() if name != "repeated"}
+
+
+def take_out(project: Project, subject: Subject, *, since: str | None = None, why: str = "", finding: str | None = None) -> dict[str, Any]:
+    """Take out what `subject` names, by a person or because of a gate's `finding` (ENTRY.NUMBER); once, however often it is said."""
     started = time.perf_counter()
-    tables = all_tables(project.pipeline)
-    parsed = parse_subject(subject, sources=list(source_specs(project.profile, project.pipeline)))
-    touched = touched_rows(project.lake, parsed, tables=tables)
+    touched = touched_rows(project.lake, subject, tables=all_tables(project.pipeline))
     if touched.is_empty():
-        raise UsageError(f"{parsed.kind} {printable(parsed.name, 80)!r} wrote no row that is in the lake: nothing was changed")
-    name = project.keys.pseudonym(parsed.name) if parsed.kind == "contributor" else parsed.name
-    moment = _moment(since)
-    before = [e.entry for e in active(project.ledger) if (e.kind, e.name, e.batch, e.since) == (parsed.kind, name, parsed.batch, moment)]
+        raise UsageError(f"{subject.kind} {printable(subject.name, 80)!r} wrote no row that is in the lake: nothing was changed")
+    name = project.keys.pseudonym(subject.name) if subject.kind == "contributor" else subject.name
+    what = (subject.kind, name, subject.batch, since, subject.source)
+    before = [exclusion.entry for exclusion in active(project.ledger) if exclusion.what == what]
     rows = int(touched["rows"].sum())
-    reached = affected(project.ledger, project.lake, parsed, touched)
+    reached = affected(project.ledger, project.lake, subject, touched)
     models = {str(model["model"]) for model in reached}
     if before:  # said before, maybe by a process that died before a clean model served again: then that is done now
-        entry, serving = before[0], _clean_again(project, models)
-        if not serving["rolled_back"]:
-            raise UsageError(f"{parsed.kind} {printable(parsed.name, 80)!r} is taken out already. To see what is: headwater review")
+        entry = before[0]
     else:
-        body = {"kind": parsed.kind, "name": name, "batch": parsed.batch, "since": moment, "why": printable(why, 500)}
-        entry = project.ledger.append("excluded", {**body, "rows": rows, "models": sorted(models)}).seq
-        serving = _clean_again(project, models)
+        said = {
+            "kind": subject.kind,
+            "name": name,
+            "batch": subject.batch,
+            "since": since,
+            "source": subject.source,
+            "table": subject.table,
+        }
+        told = {"why": printable(why, 500), "rows": rows, "models": sorted(models), "judged_finding": finding}
+        entry = project.ledger.append("excluded", {**said, **told}).seq
+    serving = _clean_again(project, models)
+    shown = {"entry": entry, "kind": subject.kind, "name": subject.name, "batch": subject.batch, "since": since, "source": subject.source}
     return {
-        "excluded": {"entry": entry, "kind": parsed.kind, "name": parsed.name, "batch": parsed.batch, "since": moment},
+        "excluded": shown,
         "rows": rows,
         "affected_models": [f"{model['name']}@{model['version']}" for model in reached],
         "serving": serving,
         "seconds": round(time.perf_counter() - started, 3),
+        "repeated": bool(before),
     }
 
 
@@ -64,18 +84,6 @@ def release(project: Project, entry: int, *, why: str = "") -> dict[str, Any]:
         raise UsageError(f"ledger entry {entry} takes nothing out. Those that do: {known}")
     done = project.ledger.append("released", {"excluded": entry, "why": printable(why, 500)})
     return {"released": {"entry": done.seq, "excluded": entry, "kind": found.kind, "batch": found.batch}}
-
-
-def exclusions(project: Project) -> list[dict[str, Any]]:
-    """Everything that is taken out now, with who decided and why, newest first."""
-    told = {entry.seq: entry for entry in project.ledger.entries("excluded")}
-    rows = []
-    for exclusion in reversed(active(project.ledger)):
-        body = told[exclusion.entry].body
-        what = exclusion.name if exclusion.batch is None else f"{exclusion.name}/{exclusion.batch}"
-        times = {"since": exclusion.since, "time": told[exclusion.entry].time}
-        rows.append({"entry": exclusion.entry, "kind": exclusion.kind, "name": what, "rows": body["rows"], "why": body["why"], **times})
-    return rows
 
 
 def vouch(project: Project, candidate: Deployment) -> Served:
@@ -118,14 +126,3 @@ def _moment(since: str | None) -> str | None:
     except ValueError:
         raise UsageError(f"--since {printable(since)!r} is no time: expected 2024-01-31 or 2024-01-31T12:00:00Z") from None
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
-
-
-def held_models(project: Project) -> list[dict[str, Any]]:
-    """Models that wait for a person: the newest decision about each is to hold it."""
-    decisions = {entry.body["model"]: entry for entry in project.ledger.entries("decided")}
-    names = {entry.body["model"]: f"{entry.body['name']}@{entry.body['version']}" for entry in models_of(project.ledger)}
-    return [
-        {"model": names.get(digest, digest), "why": entry.body["why"], "time": entry.time}
-        for digest, entry in decisions.items()
-        if entry.body["outcome"] == "hold"
-    ]

@@ -82,11 +82,11 @@ class Project:
 
         return verify(self, progress)
 
-    def exclude(self, subject: str, *, since: str | None = None, why: str = "") -> dict[str, Any]:
+    def exclude(self, subject: str, *, since: str | None = None, source: str | None = None, why: str = "") -> dict[str, Any]:
         """Take out a contributor, source or batch: the last model without it serves again, the next run trains without it."""
         from headwater.pipeline.exclude import exclude
 
-        return exclude(self, subject, since=since, why=why)
+        return exclude(self, subject, since=since, source=source, why=why)
 
     def release(self, entry: int, *, why: str = "") -> dict[str, Any]:
         """Put back what a ledger entry took out, exactly as it was."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from headwater.core.errors import Broken, UsageError
 from headwater.core.failpoint import failpoint
 from headwater.core.files import locked
-from headwater.core.gate import Evidence, judge, require
 from headwater.core.names import did_you_mean
 from headwater.ledger.seals import check_chain
 from headwater.pipeline import build
 from headwater.pipeline.champion import Decided, decide
 from headwater.pipeline.data import PreparedData
+from headwater.pipeline.judged import Judged, finish_judged, judge_new
 from headwater.pipeline.recover import recover
 from headwater.store.commit import Collected, Collector
 from headwater.store.snapshot import Snapshot, take_snapshot
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGES", "Turn", "run"]
 
-STAGES = ("collect", "process", "train", "deploy", "monitor")
+STAGES = ("collect", "process", "judge", "train", "deploy", "monitor")
 WAIT_S = 10.0  # how long to wait for another run
 Progress = Callable[[str, int, float], None]
 
@@ -44,6 +44,7 @@ class Turn:
     notes: list[str] = field(default_factory=list)
     snapshot: Snapshot | None = None
     prepared: Prepared | None = None
+    judged: Judged | None = None
     model: Model | None = None
     decided: Decided | None = None
     deployment: Deployment | None = None
@@ -72,6 +73,8 @@ class Turn:
             named["snapshot"] = self.snapshot.digest
         if self.prepared:
             named["dataset"] = self.prepared.digest
+        if self.judged:
+            named["gates"] = self.judged.summary()
         if self.model:
             named["model"] = f"{self.model.name}@{self.model.version} {self.model.digest}"
         if self.decided:
@@ -89,6 +92,7 @@ class Turn:
             "notes": self.notes,
             "snapshot": self.snapshot.to_json() if self.snapshot else None,
             "prepared": self.prepared.to_json() if self.prepared else None,
+            "judged": self.judged.to_json() if self.judged else None,
             "model": self.model.to_json() if self.model else None,
             "decision": self.decided.to_json() if self.decided else None,
             "deployment": self.deployment.to_json() if self.deployment else None,
@@ -109,7 +113,8 @@ def run(project: Project, *, until: str | None = None, progress: Progress | None
     turn = Turn()
     with locked(project.lake.root / "staged" / "run.lock", "this project's lake", wait_s=WAIT_S):
         recover(project)
-        for stage, work in (("collect", _collect), ("process", _process), ("train", _train), ("deploy", _deploy), ("monitor", _monitor)):
+        finish_judged(project)
+        for stage, work in zip(STAGES, (_collect, _process, _judge, _train, _deploy, _monitor), strict=True):
             with turn.timed(stage):
                 work(project, turn, progress)
             if stage == until or (stage == "process" and project.pipeline.train is None):
@@ -161,13 +166,21 @@ def _process(project: Project, turn: Turn, progress: Progress | None) -> None:
     failpoint("run.dataset")
 
 
+def _judge(project: Project, turn: Turn, progress: Progress | None) -> None:
+    """What is new is held against the ledger, then put before the gates; without what they take out, all is prepared again."""
+    assert turn.prepared is not None
+    assert turn.snapshot is not None
+    _checked(project, turn.prepared)
+    turn.judged = judge_new(project, turn.snapshot, turn.prepared)
+    if turn.judged is not None and turn.judged.taken_out:
+        _process(project, turn, progress)
+
+
 def _train(project: Project, turn: Turn, progress: Progress | None) -> None:
     from headwater.train.train import train
 
     assert turn.prepared is not None
     assert project.pipeline.train is not None
-    _checked(project, turn.prepared)
-    _judged(project, turn.prepared)
     turn.model = train(
         PreparedData(turn.prepared, project.lake),
         project.pipeline.train,
@@ -186,15 +199,6 @@ def _checked(project: Project, prepared: Prepared) -> None:
     findings = list(check_chain(project.ledger)) or list(check_files(project.ledger, project.lake))
     if findings:
         raise Broken(f"nothing is trained: {findings[0].message} ({len(findings)} findings). Type: headwater verify")
-
-
-def _judged(project: Project, prepared: Prepared) -> None:
-    for gate in project.pipeline.gates:
-        last = project.ledger.last("judged", gate=gate.name)
-        evidence = Evidence(inputs={"lake": project.lake, "prepared": prepared}, state=last.body["state"] if last else {})
-        verdict = judge(gate, prepared, evidence)
-        project.ledger.append("judged", {**verdict.to_json(), "state": dict(verdict.state)})
-        require(verdict)
 
 
 def _deploy(project: Project, turn: Turn, progress: Progress | None) -> None:

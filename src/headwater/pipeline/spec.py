@@ -25,6 +25,9 @@ __all__ = ["Pipeline"]
 class Pipeline:
     """One pipeline: tables in, steps, a trainer, what is watched, and when it trains again. It makes one model.
 
+    `gates` judge what is new before it is learned from; unless named, those that fit the tables and the trainer do (see
+    `headwater.gates`). An empty sequence turns them off.
+
     Raises `UsageError` at once for a name that is used twice or a step that reads what is not there.
     """
 
@@ -34,7 +37,7 @@ class Pipeline:
     train: Trainer | None = None
     monitor: Sequence[Probe] = ()
     retrain: Policy | None = None
-    gates: Sequence[Gate] = ()
+    gates: Sequence[Gate] | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "pipeline")

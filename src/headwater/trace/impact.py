@@ -12,7 +12,7 @@ from headwater.collect.table import Table
 from headwater.core.errors import UsageError
 from headwater.core.names import printable
 from headwater.ledger.entries import Ledger
-from headwater.store.exclusion import load
+from headwater.store.exclusion import load, named_rows
 from headwater.store.lake import Lake
 from headwater.trace.why import models_of, snapshot_of_dataset
 
@@ -21,11 +21,14 @@ __all__ = ["Subject", "affected", "impact", "parse_subject", "touched_rows"]
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is asked about: a contributor, a source, or a batch of a source."""
+    """What is asked about: a contributor (maybe only his rows from one source), a source, a batch of a source, or single
+    rows of a table, named by the digest of the blob that lists them."""
 
     kind: str
     name: str
     batch: int | None = None
+    source: str | None = None
+    table: str | None = None
 
 
 def parse_subject(text: str, *, sources: Sequence[str]) -> Subject:
@@ -70,11 +73,17 @@ def _touched(lake: Lake, table: Table, subject: Subject) -> pl.DataFrame:
     """How many rows of each batch of a table are the subject's."""
     schema = {"table": pl.String, "_source": pl.String, "_batch": pl.Int64, "rows": pl.Int64}
     stored = lake.table(f"tables/{table.name}")
-    if not stored.exists() or (subject.kind == "contributor" and table.contributor is None):
+    if not stored.exists() or (subject.kind == "contributor" and table.contributor is None) or subject.table not in (None, table.name):
         return pl.DataFrame(schema=schema)
     rows = stored.scan()
+    if subject.kind == "rows":
+        named = named_rows(subject.name, lake=lake)
+        told = [(table.name, s, int(b), len(numbers)) for s, batches in named.items() for b, numbers in batches.items()]
+        return pl.DataFrame(told, schema=schema, orient="row")
     if subject.kind == "contributor":
         rows = rows.filter(pl.col(str(table.contributor)) == subject.name)
+        if subject.source is not None:
+            rows = rows.filter(pl.col("_source") == subject.source)
     else:
         rows = rows.filter(pl.col("_source") == subject.name)
         if subject.batch is not None:
@@ -101,9 +110,13 @@ def _reached(ledger: Ledger, lake: Lake, dataset: str, subject: Subject, touched
         pinned = tables.get(row["table"])
         if pinned is None or row["_batch"] > pinned.batches.get(row["_source"], 0):
             continue
-        rules = [(rule["kind"], rule["name"], rule["batch"]) for rule in load(lake, pinned.excluded)["rules"] if rule["since"] is None]
-        own = (subject.kind, subject.name, subject.batch)
-        if not {own, ("source", row["_source"], None), ("batch", row["_source"], row["_batch"])} & set(rules):
+        rules = {
+            (rule["kind"], rule["name"], rule["batch"], rule["source"])
+            for rule in load(lake, pinned.excluded)["rules"]
+            if rule["since"] is None
+        }
+        own = {(subject.kind, subject.name, subject.batch, source) for source in (None, subject.source)}
+        if not rules & (own | {("source", row["_source"], None, None), ("batch", row["_source"], row["_batch"], None)}):
             return True
     return False
 

@@ -7,7 +7,7 @@ import platform
 import sys
 from importlib import metadata
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headwater.core.digest import bytes_digest, json_digest
 
@@ -18,16 +18,28 @@ __all__ = ["code_digest", "derivation", "environment"]
 
 
 def code_digest(trainer: Trainer) -> str:
-    """The digest of the trainer's module and of everything in `headwater.train`."""
-    sources = {
-        f"headwater.train/{file.name}": file.read_bytes() for file in files("headwater.train").iterdir() if file.name.endswith(".py")
-    }
-    module = sys.modules[type(trainer).__module__]
-    try:
-        sources[module.__name__] = inspect.getsource(module).encode()
-    except (OSError, TypeError):  # defined where there is no file, in an interactive session: its class has to do
-        sources[module.__name__] = repr(type(trainer)).encode()
+    """The digest of the trainer's code, of that of the trainer it wraps if it does, and of everything in `headwater.train`."""
+    sources = _package("headwater.train")
+    wrapped: Any = trainer
+    while wrapped is not None:
+        sources |= _sources(type(wrapped))
+        wrapped = getattr(wrapped, "trainer", None)
     return json_digest({name: bytes_digest(source) for name, source in sources.items()})
+
+
+def _sources(kind: type) -> dict[str, bytes]:
+    """The module of a class; where a framework is a package of its own, all of it."""
+    module = sys.modules[kind.__module__]
+    if module.__name__.startswith("headwater.frameworks.") and module.__name__.count(".") > 2:
+        return _package(module.__name__.rpartition(".")[0])
+    try:
+        return {module.__name__: inspect.getsource(module).encode()}
+    except (OSError, TypeError):  # defined where there is no file, in an interactive session: its class has to do
+        return {module.__name__: repr(kind).encode()}
+
+
+def _package(name: str) -> dict[str, bytes]:
+    return {f"{name}/{file.name}": file.read_bytes() for file in files(name).iterdir() if file.name.endswith(".py")}
 
 
 def environment(trainer: Trainer) -> dict[str, str]:

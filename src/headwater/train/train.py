@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from headwater.core.errors import Refused, UsageError
 from headwater.core.failpoint import failpoint
 from headwater.core.names import check_name
 from headwater.ledger.entries import Ledger
-from headwater.train.model import Model
+from headwater.train.model import Model, fitted_of
 from headwater.train.origin import code_digest, derivation, environment
 from headwater.train.registry import Registry
 from headwater.train.scores import paired
 from headwater.train.search import Found, search
-from headwater.train.trainer import Baseline, Data, Trainer, Trial, Windows
+from headwater.train.trainer import Baseline, Data, Fitted, Trainer, Trial, Windows
 
 __all__ = ["train"]
 
@@ -50,7 +51,7 @@ def train(
     best = search(trainer, windows.validation, seed=seed, journal=journal, progress=progress)
     failpoint("train.search.after")
     metrics = _evaluated(trainer, windows, best, seed)
-    fitted = trainer.fit(data, Trial(parameters=best.parameters, seed=seed))
+    fitted = _learned(trainer, data, Trial(parameters=best.parameters, seed=seed), registry, name)
     about = {"declared": dict(trainer.declared()), "metrics": metrics, "environment": environment(trainer)}
     failpoint("train.save.before")
     model = registry.save(name, fitted, dataset=data.digest, derivation=origin, code=code_digest(trainer), about=about)
@@ -59,6 +60,20 @@ def train(
     failpoint("train.recorded")
     journal.unlink(missing_ok=True)
     return model
+
+
+def _learned(trainer: Trainer, data: Data, trial: Trial, registry: Registry, name: str) -> Fitted:
+    """What the trainer learns from everything; one that can `refit` is given the newest model, to take over what would be the same."""
+    refit = getattr(trainer, "refit", None)
+    versions = registry.versions(name) if refit is not None else []
+    if refit is None or not versions:
+        return trainer.fit(data, trial)
+    try:
+        known = fitted_of(*registry.load(name, versions[-1]))
+    except (Refused, UsageError):  # what cannot be trusted is not built on: everything is learned anew
+        known = None
+    found: Fitted = refit(data, trial, known)
+    return found
 
 
 def _trained_before(registry: Registry, ledger: Ledger, name: str, origin: str) -> Model | None:

@@ -1,0 +1,1 @@
+"""Programs of the peers' environment: they import nothing of Headwater."""

@@ -1,0 +1,146 @@
+"""Attacked: the end of the demo. Fake accounts push one item; what would have happened, what the gates did, and how it is undone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from headwater.pipeline.build import predictor_of
+from headwater.pipeline.project import Project
+from headwater.pipeline.review import shown
+
+if TYPE_CHECKING:
+    from headwater.train.model import Model
+
+__all__ = ["attacked"]
+
+Tell = Callable[[str], object]
+MOST_ITEMS = 1000
+TRIALS = 3  # for models that only serve the story
+POPULAR = 20
+USERS_OF_TARGET = range(12, 25)  # an item with fewer could as well have just been launched: see docs/gates.md
+
+
+def attacked(project: Project, attack: ModuleType, tell: Tell) -> dict[str, Any]:
+    """Attack the shop with simulated accounts and tell what came of it; told again, it only tells what came of it then."""
+    noted = project.profile.root / "arriving" / "attack.json"
+    if noted.exists():
+        story: dict[str, Any] = json.loads(noted.read_text())
+    else:
+        story = _played(project, attack)
+        noted.write_text(json.dumps(story))
+    _tell(story, tell, project.profile.root)
+    return story
+
+
+def _played(project: Project, attack: ModuleType) -> dict[str, Any]:
+    """The attack on a copy without gates, then on the shop itself."""
+    target, popular, newest = _choice(project)
+    before = _place(project, _serving(project), target)
+    path: Path = attack.push(project.profile.root / "data", target=target, popular=popular, after=newest)
+    with tempfile.TemporaryDirectory() as folder:
+        bare = _bare(project, Path(folder) / "shop")
+        turn = bare.run()
+        assert turn.model is not None
+        without = _place(bare, turn.model, target)
+        late = _found_late(bare, turn.model, target)
+    turn = project.run()
+    assert turn.model is not None
+    judged = turn.judged
+    taken = list(judged.taken_out) if judged else []
+    fakes = pl.read_ndjson(path)["user_id"].unique().to_list()
+    names = {project.keys.pseudonym(fake) for fake in fakes}
+    people = [one["name"] for one in taken if one["kind"] == "contributor"]
+    return {
+        "target": target,
+        "accounts": len(fakes),
+        "accounts_taken_out": len(names.intersection(people)),
+        "others_taken_out": len(set(people) - names),
+        "place_before": before,
+        "place_without_gates": without,
+        "place_with_gates": _place(project, turn.model, target),
+        "taken_out_rows": sum(one["rows"] for one in taken),
+        "findings": [{name: f[name] for name in ("code", "action", "message")} for f in judged.findings] if judged else [],
+        "evidence": shown(project, taken[0]["entry"]).get("evidence", {}) if taken else {},
+        "entry": taken[0]["entry"] if taken else None,
+        "late": late,
+        "seconds": turn.seconds,
+    }
+
+
+def _choice(project: Project) -> tuple[str, list[str], Any]:
+    """An item that hardly anybody knows, those that everybody does, and the time of the newest event."""
+    events = project.lake.table("tables/events").scan()
+    items = events.group_by("item_id").agg(users=pl.col("user_id").n_unique()).sort("users", "item_id", descending=[True, False]).collect()
+    known = items.filter(pl.col("users").is_in(list(USERS_OF_TARGET)))["item_id"].sort()
+    return str(known[len(known) // 2]), items["item_id"].head(POPULAR).to_list(), events.select(pl.col("ts").max()).collect().item()
+
+
+def _bare(project: Project, folder: Path) -> Project:
+    """The same project elsewhere, without gates."""
+    shutil.copytree(project.profile.root, folder)
+    trainer: Any = project.pipeline.train
+    quick = replace(trainer, trials=TRIALS)
+    return Project.open(folder, profile=project.profile.name, pipeline=replace(project.pipeline, gates=(), train=quick))
+
+
+def _found_late(bare: Project, poisoned: Model, target: str) -> dict[str, Any]:
+    """The poisoned model at work; then its batch is found out, and all that came of it is undone."""
+    if bare.deployments.current(bare.pipeline.name).model_digest != poisoned.digest:
+        bare.promote(str(poisoned.version))
+    last = max(entry.body["batch"] for entry in bare.ledger.entries("done", equal={"source": "events"}))
+    answer = bare.exclude(f"batch:events/{last}", why="found late")
+    started = time.perf_counter()
+    turn = bare.run()
+    assert turn.model is not None
+    return {
+        "subject": f"batch:events/{last}",
+        "affected": answer["affected_models"],
+        "serving": answer["serving"]["model"],
+        "clean": answer["serving"]["clean"],
+        "seconds_to_clean": answer["seconds"],
+        "seconds_to_retrain": round(time.perf_counter() - started, 3),
+        "place_after": _place(bare, turn.model, target),
+    }
+
+
+def _serving(project: Project) -> Model:
+    deployed = project.deployments.current(project.pipeline.name)
+    return project.registry.load(deployed.name, int(deployed.version))[0]
+
+
+def _place(project: Project, model: Model, target: str) -> int:
+    """At which place of the list for a visitor of whom nothing is known the target stands."""
+    ranker: Any = predictor_of(*project.registry.load(model.name, model.version, expect_digest=model.digest))
+    items = [item for item, _ in ranker.recommend(None, k=MOST_ITEMS)]
+    return items.index(target) + 1 if target in items else MOST_ITEMS + 1
+
+
+def _tell(story: dict[str, Any], tell: Tell, folder: Path) -> None:
+    late = story["late"]
+    places = [story[name] for name in ("place_before", "place_without_gates", "place_with_gates")]
+    tell(
+        f"9. An attack (simulated): {story['accounts']} new accounts look at what is popular and all buy {story['target']}, which few knew."
+    )
+    tell(
+        f"   Its place in what a new visitor is shown: {places[0]} before; {places[1]} in a copy of this shop that learned from it without"
+    )
+    tell(f"   gates; {places[2]} here, where the gates judged it first. What they saw:")
+    for (code, action), count in Counter((f["code"], f["action"]) for f in story["findings"]).most_common(3):
+        first = next(f["message"] for f in story["findings"] if (f["code"], f["action"]) == (code, action))
+        tell(f"   {code} → {action} ×{count}: {first}")
+    tell(f"   Taken out: {story['accounts_taken_out']} of the {story['accounts']} accounts, {story['others_taken_out']} others, in all")
+    tell(f"   {story['taken_out_rows']} rows, each to be released again. With the evidence: headwater review {story['entry']} -C {folder}")
+    took, again = late["seconds_to_clean"], late["seconds_to_retrain"]
+    tell(f"10. Found late, in that copy: exclude {late['subject']} put {late['serving']} to work again in {took:.2f} s;")
+    tell(f"   trained again without it in {again:.1f} s, the item is at place {late['place_after']}.")
