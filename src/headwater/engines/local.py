@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalEngine"]
 
 _PROBED_ROWS = 200_000
-_FEW_BUCKETS = 4
+_FEW_BUCKETS = 2
 _MOST_BUCKETS = 512
 _WORK = 12  # a step's function may need so many times the memory of what it is given
 
@@ -31,7 +31,7 @@ class LocalEngine:
     """Runs steps in this process.
 
     Guarantees: a row-by-row step sees batches of at most `batch_rows`; a `by` step is given at most about half of
-    `memory_budget` bytes at a time (its function needs room to work in), unless one key alone has more. Up to four such
+    `memory_budget` bytes at a time (its function needs room to work in), unless one key alone has more. Up to two such
     parts are read from the inputs one after the other; where there were more, rows are dealt out to disk first, in parts
     of a quarter. That lies in a folder of its own below `spill` (the system's temporary folder by default), removed in any case.
     """
