@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
-import time
-from pathlib import Path
 
 from bench import (
     collecting,
@@ -23,8 +18,8 @@ from bench import (
     sessioning,
     starting,
 )
-from bench.budget import Line, Sizes, table
-from bench.measure import CouldNotRun
+from bench.budget import Sizes, table
+from bench.running import as_json, machine, run_each
 
 BENCHES = {
     one.BENCH.name: one.BENCH
@@ -42,7 +37,6 @@ BENCHES = {
         recommending,
     )
 }
-RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
@@ -58,41 +52,19 @@ def main() -> int:
         print(f"bench: there is no bench {unknown[0]!r}. Known: {', '.join(BENCHES)}", file=sys.stderr)
         return 2
     sizes = Sizes.quickly(full=asked.full) if asked.quick else Sizes(full=asked.full)
-    lines, failed = _run(asked.names or list(BENCHES), sizes)
-    about = f"{_machine()}{'; quick: small sizes, not the figures to quote' if sizes.quick else ''}"
+    found, failed = run_each(
+        asked.names or list(BENCHES),
+        lambda name: BENCHES[name].run(sizes),
+        lambda name: f"{name}{'-quick' if sizes.quick else ''}",
+        vars(sizes),
+    )
+    lines = [line for some in found.values() for line in some]
+    about = f"{machine()}{'; quick: small sizes, not the figures to quote' if sizes.quick else ''}"
     if asked.output == "json":
-        print(json.dumps({"machine": about, "lines": [line.to_json() for line in lines], "failed": failed}, indent=1))
+        print(as_json({"machine": about, "lines": [line.to_json() for line in lines], "failed": failed}))
     else:
         print(f"\n{table(lines)}\n\n{about}")
     return 1 if failed else 0
-
-
-def _run(names: list[str], sizes: Sizes) -> tuple[list[Line], list[str]]:
-    lines: list[Line] = []
-    failed: list[str] = []
-    RESULTS.mkdir(exist_ok=True)
-    for name in names:
-        started = time.perf_counter()
-        print(f"{name} …", file=sys.stderr, flush=True)
-        try:
-            found = BENCHES[name].run(sizes)
-        except CouldNotRun as error:
-            print(f"{name} could not run: {error}", file=sys.stderr, flush=True)
-            failed.append(name)
-            continue
-        lines += found
-        took = time.perf_counter() - started
-        result = {"bench": name, "machine": _machine(), "sizes": vars(sizes), "took_s": took, "lines": [line.to_json() for line in found]}
-        (RESULTS / f"{name}{'-quick' if sizes.quick else ''}.json").write_text(json.dumps(result, indent=1) + "\n")
-        for line in found:
-            print(f"  {' · '.join(cell for cell in line.cells() if cell)}", file=sys.stderr, flush=True)
-        print(f"  ({took:.0f} s)", file=sys.stderr, flush=True)
-    return lines, failed
-
-
-def _machine() -> str:
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, load {load:.1f}"
 
 
 def _arguments() -> argparse.Namespace:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import sys
-import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.measure import ROOT, CouldNotRun
 from bench.poison.side import ONE_THREAD
 
 os.environ.update(ONE_THREAD)  # before anything that counts threads is imported; what is compared is one thread's work
 
 from bench.poison import backdoors, certifying, costing, dripping, flipping, plots, shilling, streaming
 from bench.poison.line import Line, Run, table
+from bench.running import RESULTS, as_json, machine, run_each
 
 MEASURES = {one.MEASURE.name: one.MEASURE for one in (flipping, dripping, backdoors, shilling, streaming, certifying, costing)}
-RESULTS = ROOT / "bench" / "results"
 TUNING = 1
 
 
@@ -35,10 +32,16 @@ def main() -> int:
         print(f"bench.poison: there is no measure {unknown[0]!r}. Known: {', '.join(MEASURES)}", file=sys.stderr)
         return 2
     run = _run_of(asked)
-    lines, failed = _run(asked.names or list(MEASURES), run, asked.plots)
-    about = f"{_machine()}; seeds {run.first} to {run.chosen[-1]}{'; quick: too few to quote' if run.quick else ''}"
+
+    def stem(name: str) -> str:
+        return f"poison-{name}{'-quick' if run.quick else ''}{'-tuning' if run.first < 1_000 else ''}"
+
+    found, failed = run_each(asked.names or list(MEASURES), lambda name: MEASURES[name].run(run), stem, vars(run))
+    _draw(found, stem, asked.plots)
+    lines = [line for some in found.values() for line in some]
+    about = f"{machine()}; seeds {run.first} to {run.chosen[-1]}{'; quick: too few to quote' if run.quick else ''}"
     if asked.output == "json":
-        print(json.dumps({"machine": about, "lines": [line.to_json() for line in lines], "failed": failed}, indent=1, default=_plain))
+        print(as_json({"machine": about, "lines": [line.to_json() for line in lines], "failed": failed}))
     else:
         print(f"\n{table(lines)}\n\n{about}")
     return 1 if failed else 0
@@ -57,41 +60,13 @@ def _run_of(asked: argparse.Namespace) -> Run:
     )
 
 
-def _run(names: list[str], run: Run, to: Path | None) -> tuple[list[Line], list[str]]:
-    lines: list[Line] = []
-    failed: list[str] = []
-    RESULTS.mkdir(exist_ok=True)
-    for name in names:
-        started = time.perf_counter()
-        print(f"{name} …", file=sys.stderr, flush=True)
-        try:
-            found = MEASURES[name].run(run)
-        except CouldNotRun as error:
-            print(f"{name} could not run: {error}", file=sys.stderr, flush=True)
-            failed.append(name)
-            continue
-        lines += found
-        took = time.perf_counter() - started
-        result = {"measure": name, "machine": _machine(), "run": vars(run), "took_s": took, "lines": [line.to_json() for line in found]}
-        stem = f"poison-{name}{'-quick' if run.quick else ''}{'-tuning' if run.first < 1_000 else ''}"
-        (RESULTS / f"{stem}.json").write_text(json.dumps(result, indent=1, default=_plain) + "\n")
-        for file, drawing in plots.drawn(name, found).items():
-            (RESULTS / f"{stem}-{file}.svg").write_text(drawing)
+def _draw(found: Mapping[str, Sequence[Line]], stem: Callable[[str], str], to: Path | None) -> None:
+    for name, lines in found.items():
+        for file, drawing in plots.drawn(name, lines).items():
+            (RESULTS / f"{stem(name)}-{file}.svg").write_text(drawing)
             if to is not None:
                 to.mkdir(parents=True, exist_ok=True)
                 (to / f"gate-{file}.svg").write_text(drawing)
-        for line in found:
-            print(f"  {' · '.join(cell for cell in line.cells() if cell)}", file=sys.stderr, flush=True)
-        print(f"  ({took:.0f} s)", file=sys.stderr, flush=True)
-    return lines, failed
-
-
-def _plain(value: object) -> object:
-    return value.item() if hasattr(value, "item") else value.tolist() if hasattr(value, "tolist") else str(value)
-
-
-def _machine() -> str:
-    return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
 
 
 def _arguments() -> argparse.Namespace:

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-__all__ = ["push"]
+__all__ = ["ACCOUNT", "push"]
+
+ACCOUNT = "fake-"
+"""How the name of each account begins: the demo has to count what became of them."""
 
 
 def push(
@@ -32,7 +35,9 @@ def push(
         for number, (item, kind) in enumerate([*seen, (target, "view"), (target, "purchase")]):
             at += timedelta(seconds=dice.uniform(20, 200))
             ts = at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-            lines.append({"event_id": f"fake-{account}-{number}", "user_id": f"fake-{account}", "item_id": item, "ts": ts, "kind": kind})
+            lines.append(
+                {"event_id": f"{ACCOUNT}{account}-{number}", "user_id": f"{ACCOUNT}{account}", "item_id": item, "ts": ts, "kind": kind}
+            )
     path = data / "events" / f"{after + timedelta(days=days):%Y-%m-%d}-attack.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in sorted(lines, key=lambda line: line["ts"])))
     return path

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import onnx
 import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -20,7 +21,7 @@ from headwater.core.errors import DataError, HeadwaterError, Refused, UsageError
 from headwater.formats import safetensors
 from headwater.frameworks.sklearn import Classifier, predictor
 from headwater.frameworks.sklearn.estimators import MOST_TEXTS, Examples
-from headwater.frameworks.sklearn.stored import ALLOWED, ONNX, SKOPS, restored, stored
+from headwater.frameworks.sklearn.stored import ALLOWED, ONNX, SKOPS, put_in_order, restored, stored
 from headwater.testing.symptoms import symptoms, symptoms_frame
 from headwater.testing.trainer_laws import TrainerLaws
 from headwater.train.interactions import Frame
@@ -105,6 +106,18 @@ def test_a_fresh_process_learns_the_same_bytes() -> None:
     env = {"PYTHONPATH": "src:.", "PYTHONHASHSEED": "7"}
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     assert other.stdout.split() == digests().split()
+
+
+@pytest.mark.parametrize("method", ["linear", "svm"])
+def test_the_order_in_which_a_converter_listed_things_is_not_kept(method: str) -> None:
+    kept = fit(of(method)).arrays[ONNX].tobytes()
+    made = onnx.load_from_string(kept)
+    for field in (made.graph.node, made.graph.initializer, made.opset_import):
+        turned = [type(one).FromString(one.SerializeToString()) for one in reversed(field)]
+        del field[:]
+        field.extend(turned)
+    put_in_order(made)
+    assert made.SerializeToString(deterministic=True) == kept
 
 
 def digests() -> str:

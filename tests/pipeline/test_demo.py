@@ -27,6 +27,11 @@ def test_offline_it_tells_one_object_and_then_a_short_story_without_making_anyth
     assert story["ndcg_at_10"] > story["popularity_ndcg_at_10"]
     assert story["ndcg_at_10_interval"][0] <= story["ndcg_at_10"] <= story["ndcg_at_10_interval"][1]
     assert {"collect", "process", "train", "deploy", "monitor", "serve"} <= set(story["seconds"])
+    attack = story["attack"]
+    assert attack["place_without_gates"] < attack["place_before"] <= attack["place_with_gates"] + 50
+    assert attack["rows_taken_out"] > 0.25 * attack["rows"] > 0
+    assert attack["others_rows_taken_out"] < 0.02 * story["events"]
+    assert attack["late"]["clean"]
     project = Project.open(folder)
     before = project.ledger.head()[0]
     assert project.lake.table("tables/feedback").scan().collect().height > 0

@@ -183,6 +183,31 @@ def test_single_rows_are_taken_out_alone(shop: Path) -> None:
     assert project.verify().clean
 
 
+def test_what_two_findings_ask_for_is_taken_out_once_and_stays_back_when_a_person_puts_it_back(shop: Path) -> None:
+    project = Project.open(shop)
+    arrive(shop, "a", ["anna"])
+    ask(shop, [quarantine("contributor:anna@events")] * 2)
+    project.run(until="judge")
+    assert len(review.exclusions(project)) == 1
+    project.release(review.exclusions(project)[0]["entry"])
+    assert "anna" in users_in(project)
+    assert review.exclusions(project) == []
+
+
+def test_the_ledger_names_no_contributor_even_if_a_gate_does(shop: Path) -> None:
+    project = Project.open(shop)
+    arrive(shop, "a", ["mallory\u202e\x07"])
+    ask(shop, [quarantine("contributor:mallory\u202e\x07@events")])
+    project.run(until="judge")
+    listed = review.exclusions(project)[0]
+    assert listed["why"] == "test.asked: see the evidence"
+    told = json.dumps([entry.body for kind in ("judged", "excluded") for entry in project.ledger.entries(kind)])
+    assert "mallory" not in told
+    judged = last_judged(project)
+    assert judged is not None
+    assert judged.body["verdicts"][0]["findings"][0]["subject"] == f"contributor:{listed['name'].replace(' from ', '@')}"
+
+
 @pytest.mark.parametrize("subject", ["day:2030-01-02", "age:new", "batch:events/2"])
 def test_any_group_can_be_taken_out(shop: Path, subject: str) -> None:
     project = Project.open(shop)
@@ -211,6 +236,23 @@ def test_a_refused_round_is_never_trained_on_until_a_person_accepts_it(shop: Pat
     review.accept(project, waiting[0]["entry"], why="looked at it")
     assert "anna" in users_in(project, "train")
     assert review.refused(project) == []
+
+
+def test_a_person_agrees_with_a_refusal_and_what_the_gates_ask_for_is_done(shop: Path) -> None:
+    project = Project.open(shop)
+    arrive(shop, "a", ["anna", "bert"])
+    hold = {"subject": "table:events", "action": "hold", "severity": "BLOCK"}
+    ask(shop, [quarantine("contributor:anna@events"), quarantine("contributor:bert@events"), hold])
+    with pytest.raises(Refused):
+        project.run()
+    assert review.exclusions(project) == []
+    project.exclude("contributor:anna", source="events")  # a person has begun by himself
+    review.confirm(project, review.refused(project)[0]["entry"])
+    assert {"anna", "bert"}.isdisjoint(users_in(project))
+    assert len(review.exclusions(project)) == 2
+    for line in review.exclusions(project):
+        project.release(line["entry"])
+    assert {"anna", "bert"} <= users_in(project)
 
 
 def test_a_gate_that_crashes_refuses(shop: Path) -> None:

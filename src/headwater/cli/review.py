@@ -14,8 +14,13 @@ def review(
         int | None, typer.Argument(help="Show the evidence and the rows of what this ledger entry took out.", show_default="all")
     ] = None,
     release: Annotated[int | None, typer.Option(help="Put back what this ledger entry took out.", show_default="only list")] = None,
-    confirm: Annotated[int | None, typer.Option(help="Agree with what this ledger entry took out.", show_default="only list")] = None,
-    accept: Annotated[int | None, typer.Option(help="Let the round pass that gates refused.", show_default="only list")] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option(
+            help="Agree with what this ledger entry took out, or with the gates that refused this round.", show_default="only list"
+        ),
+    ] = None,
+    accept: Annotated[int | None, typer.Option(help="Train on a round that gates refused all the same.", show_default="only list")] = None,
     why: Annotated[str, typer.Option(help="The reason, for the ledger.")] = "",
     project: Folder = ".",  # type: ignore[assignment]
     profile: ProfileName = "default",

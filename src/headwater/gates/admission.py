@@ -119,7 +119,7 @@ def _loud(rows: pl.DataFrame, history: pl.DataFrame, caps: Caps, table: str, see
             table,
             f"contributor:{who}",
             names,
-            f"{printable(who)} brought {allowed[who] + len(names)} rows where {allowed[who]} are the most",
+            f"contributor brought {allowed[who] + len(names)} rows where {allowed[who]} are the most",
             allowed[who],
         )
         for who, names in _by(beyond, "who").items()
@@ -133,7 +133,7 @@ def _insistent(rows: pl.DataFrame, history: pl.DataFrame, caps: Caps, table: str
     most = caps.per_item or _most(history.group_by("who", "what").len()["len"], caps, 3)
     beyond = _by(_beyond(rows, ["who", "what"], pl.lit(most), seed), "who")
     return [
-        _cap(table, f"contributor:{who}", names, f"{printable(who)} wrote more than {most} rows about one item", most)
+        _cap(table, f"contributor:{who}", names, f"contributor wrote more than {most} rows about one item", most)
         for who, names in beyond.items()
     ]
 

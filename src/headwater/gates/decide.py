@@ -103,12 +103,18 @@ def _finding(first: Suspicion, others: Sequence[Suspicion], kinds: Mapping[str, 
         severity=Severity.BLOCK if action is Action.HOLD else Severity.REVIEW,
         code=kinds[first.test].code,
         subject=f"{first.axis}:{first.group}",
-        message=f"{first.axis} {printable(first.group)} {kinds[first.test].words}",
+        message=_message(first, kinds[first.test].words),
         evidence=evidence,
         action=action,
         table=table,
         rows=named,
     )
+
+
+def _message(suspicion: Suspicion, words: str) -> str:
+    """In words. Who a contributor is, the subject says: the ledger keeps messages, and no names."""
+    who = "" if suspicion.axis == "contributor" else f"{printable(suspicion.group)} "
+    return f"{suspicion.axis} {who}{words}"
 
 
 def _holds(findings: Sequence[Finding], table: str, tested: Mapping[str, int], rows: int, limits: Limits) -> list[Finding]:
@@ -143,7 +149,7 @@ def _hold(table: str, why: str, numbers: Mapping[str, Fact]) -> Finding:
         severity=Severity.BLOCK,
         code="gate.too-much",
         subject=f"table:{table}",
-        message=f"{why}. Look at the findings with `headwater review`, then confirm or release them.",
+        message=f"{why}: too much to do without a person",
         evidence=numbers,
         action=Action.HOLD,
         table=table,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ def labels(tables: Sequence[Table], trainer: Trainer) -> list[Gate]:
     if not isinstance(label, str):
         return []
     said = trainer.declared().get("features")
-    named: list[str] = [str(name) for name in said] if isinstance(said, list | tuple) else []
+    named: list[str] = json.loads(said) if isinstance(said, str) else []  # facts are plain: a list is its JSON
     found: list[Gate] = []
     for table in tables:
         columns = set(table.checked().schema.names)

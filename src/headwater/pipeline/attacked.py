@@ -7,15 +7,18 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from headwater.core.files import write_whole
 from headwater.pipeline.build import predictor_of
+from headwater.pipeline.judged import last_judged
 from headwater.pipeline.project import Project
 from headwater.pipeline.review import shown
 
@@ -32,50 +35,68 @@ USERS_OF_TARGET = range(12, 25)  # an item with fewer could as well have just be
 
 
 def attacked(project: Project, attack: ModuleType, tell: Tell) -> dict[str, Any]:
-    """Attack the shop with simulated accounts and tell what came of it; told again, it only tells what came of it then."""
+    """Attack the shop with simulated accounts and tell what came of it; told again, it only tells what came of it then.
+
+    Killed anywhere, it goes on from the last part that it noted.
+    """
     noted = project.profile.root / "arriving" / "attack.json"
-    if noted.exists():
-        story: dict[str, Any] = json.loads(noted.read_text())
-    else:
-        story = _played(project, attack)
-        noted.write_text(json.dumps(story))
-    _tell(story, tell, project.profile.root)
-    return story
+    story: dict[str, Any] = json.loads(noted.read_text()) if noted.exists() else {}
+    for part in (_chosen, _without_gates, _with_gates):
+        if part.__name__ not in story:
+            story[part.__name__] = part(project, attack, story)
+            write_whole(noted, json.dumps(story).encode())
+    told = {name: value for part in story.values() for name, value in part.items()}
+    _tell(told, tell, project.profile.root)
+    return told
 
 
-def _played(project: Project, attack: ModuleType) -> dict[str, Any]:
-    """The attack on a copy without gates, then on the shop itself."""
+def _chosen(project: Project, attack: ModuleType, story: Mapping[str, Any]) -> dict[str, Any]:
     target, popular, newest = _choice(project)
-    before = _place(project, _serving(project), target)
-    path: Path = attack.push(project.profile.root / "data", target=target, popular=popular, after=newest)
+    return {"target": target, "popular": popular, "after": newest.isoformat(), "place_before": _place(project, _serving(project), target)}
+
+
+def _without_gates(project: Project, attack: ModuleType, story: Mapping[str, Any]) -> dict[str, Any]:
+    """The attack arrives, and a copy of the shop learns from it."""
+    chosen = story["_chosen"]
+    after = datetime.fromisoformat(chosen["after"])
+    attack.push(project.profile.root / "data", target=chosen["target"], popular=chosen["popular"], after=after)
     with tempfile.TemporaryDirectory() as folder:
         bare = _bare(project, Path(folder) / "shop")
         turn = bare.run()
         assert turn.model is not None
-        without = _place(bare, turn.model, target)
-        late = _found_late(bare, turn.model, target)
+        place = _place(bare, turn.model, chosen["target"])
+        return {"place_without_gates": place, "late": _found_late(bare, turn.model, chosen["target"])}
+
+
+def _with_gates(project: Project, attack: ModuleType, story: Mapping[str, Any]) -> dict[str, Any]:
+    """The shop itself learns after its gates have judged."""
     turn = project.run()
-    assert turn.model is not None
-    judged = turn.judged
-    taken = list(judged.taken_out) if judged else []
-    fakes = pl.read_ndjson(path)["user_id"].unique().to_list()
-    names = {project.keys.pseudonym(fake) for fake in fakes}
-    people = [one["name"] for one in taken if one["kind"] == "contributor"]
+    judged = last_judged(project)
+    assert judged is not None
+    assert turn.snapshot is not None
+    taken = [entry for entry in project.ledger.entries("excluded", after=judged.seq) if entry.body.get("judged_finding")]
+    findings = [finding for verdict in judged.body["verdicts"] for finding in verdict["findings"]]
+    events = project.lake.table("tables/events").scan()
+    all_of, kept = _of_attack(events, attack), _of_attack(turn.snapshot.scan(project.lake, "events"), attack)
+    fakes = events.filter(pl.col("user_id").str.starts_with(attack.ACCOUNT)).select(pl.col("user_id").unique()).collect()["user_id"]
+    people = {entry.body["name"] for entry in taken if entry.body["kind"] == "contributor"}
     return {
-        "target": target,
         "accounts": len(fakes),
-        "accounts_taken_out": len(names.intersection(people)),
-        "others_taken_out": len(set(people) - names),
-        "place_before": before,
-        "place_without_gates": without,
-        "place_with_gates": _place(project, turn.model, target),
-        "taken_out_rows": sum(one["rows"] for one in taken),
-        "findings": [{name: f[name] for name in ("code", "action", "message")} for f in judged.findings] if judged else [],
-        "evidence": shown(project, taken[0]["entry"]).get("evidence", {}) if taken else {},
-        "entry": taken[0]["entry"] if taken else None,
-        "late": late,
-        "seconds": turn.seconds,
+        "accounts_taken_out": len(people & {project.keys.pseudonym(fake) for fake in fakes}),
+        "rows": all_of[True],
+        "rows_taken_out": all_of[True] - kept[True],
+        "others_rows_taken_out": all_of[False] - kept[False],
+        "place_with_gates": _place(project, turn.model or _serving(project), story["_chosen"]["target"]),
+        "findings": [{name: finding[name] for name in ("code", "action", "message")} for finding in findings],
+        "evidence": shown(project, taken[0].seq).get("evidence", {}) if taken else {},
+        "entry": taken[0].seq if taken else None,
     }
+
+
+def _of_attack(events: pl.LazyFrame, attack: ModuleType) -> dict[bool, int]:
+    """How many rows are the attack's (True), and how many others' (False)."""
+    counted = events.group_by(fake=pl.col("user_id").str.starts_with(attack.ACCOUNT)).len().collect()
+    return {True: 0, False: 0, **dict(counted.rows())}
 
 
 def _choice(project: Project) -> tuple[str, list[str], Any]:
@@ -139,8 +160,11 @@ def _tell(story: dict[str, Any], tell: Tell, folder: Path) -> None:
     for (code, action), count in Counter((f["code"], f["action"]) for f in story["findings"]).most_common(3):
         first = next(f["message"] for f in story["findings"] if (f["code"], f["action"]) == (code, action))
         tell(f"   {code} → {action} ×{count}: {first}")
-    tell(f"   Taken out: {story['accounts_taken_out']} of the {story['accounts']} accounts, {story['others_taken_out']} others, in all")
-    tell(f"   {story['taken_out_rows']} rows, each to be released again. With the evidence: headwater review {story['entry']} -C {folder}")
+    out, others = story["rows_taken_out"], story["others_rows_taken_out"]
+    tell(
+        f"   Taken out: {out} of the attack's {story['rows']} rows ({story['accounts_taken_out']} accounts whole), {others} of others, each"
+    )
+    tell(f"   each to be released again. The evidence: headwater review {story['entry']} -C {folder}")
     took, again = late["seconds_to_clean"], late["seconds_to_retrain"]
     tell(f"10. Found late, in that copy: exclude {late['subject']} put {late['serving']} to work again in {took:.2f} s;")
     tell(f"   trained again without it in {again:.1f} s, the item is at place {late['place_after']}.")

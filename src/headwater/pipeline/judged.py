@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import polars as pl
 from headwater.core.errors import Refused
 from headwater.core.failpoint import failpoint
 from headwater.core.gate import Action, Evidence, Finding, Gate, Verdict, judge
+from headwater.core.names import printable
 from headwater.gates.registry import defaults
 from headwater.pipeline.build import load_served, read_tables, source_specs
 from headwater.pipeline.exclude import take_out
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Judged", "finish_judged", "gates_of", "judge_new", "last_judged"]
 
+_WHAT = ("kind", "name", "batch", "source")
 _TAKES = (Action.DOWN_WEIGHT, Action.QUARANTINE, Action.ROLL_BACK)
 
 
@@ -41,8 +44,9 @@ class Judged:
     def summary(self) -> str:
         """One line for a person."""
         rows = sum(taken["rows"] for taken in self.taken_out)
-        told = f"{len(self.findings)} findings, {rows:,} rows taken out"
-        return f"{told} (headwater review)" if self.findings else "nothing suspicious"
+        found = sum(finding["severity"] != "note" for finding in self.findings)
+        notes = f"{len(self.findings) - found} notes" if len(self.findings) > found else "nothing suspicious"
+        return f"{found} findings, {rows:,} rows taken out (headwater review)" if found else notes
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; contributors by pseudonym, as the ledger has them."""
@@ -94,12 +98,9 @@ def judge_new(project: Project, snapshot: Snapshot, prepared: Prepared) -> Judge
 
 
 def finish_judged(project: Project) -> None:
-    """Do what the last verdicts asked for, if whoever wrote them died before it was done."""
+    """Do what the last verdicts asked for, if whoever wrote them died before it was done, or a person has agreed since."""
     entry = last_judged(project)
-    if entry is None:
-        return
-    done = {taken.body.get("judged_finding") for taken in project.ledger.entries("excluded", after=entry.seq)}
-    if any(name not in done for name, _ in _takings(entry)):
+    if entry is not None and _undone(project, entry):
         _carried_out(project, entry)
 
 
@@ -132,10 +133,33 @@ def _told(project: Project, verdict: Verdict, fresh: Mapping[str, Fresh]) -> dic
         takes = _takes(project, finding, fresh) if finding.action in _TAKES else []
         axis, _, group = finding.subject.partition(":")
         if axis == "contributor":
-            name = project.keys.pseudonym(group)
-            told = {**told, "subject": f"{axis}:{name}", "message": finding.message.replace(group, name)}
+            person, claimed = _person(finding, fresh) or (group, None)
+            name = project.keys.pseudonym(person) + (f"@{claimed}" if claimed else "")
+            told = {**told, "subject": f"{axis}:{name}", **_unnamed(told, {group, person})}
         findings.append({**told, "takes": takes})
     return {**verdict.to_json(), "findings": findings}
+
+
+def _unnamed(told: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    """Message and evidence without those that say a contributor's name, however it was made printable: it is none of the ledger's."""
+    said = re.compile("|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for name in names for one in (name, printable(name), printable(name, 80))))
+    message = f"{told['code']}: see the evidence" if said.search(told["message"]) else told["message"]
+    evidence = {name: value for name, value in told["evidence"].items() if not (isinstance(value, str) and said.search(value))}
+    return {"message": message, "evidence": evidence}
+
+
+def _person(finding: Finding, fresh: Mapping[str, Fresh]) -> tuple[str, str | None] | None:
+    """Whom a contributor's group is, and the source that claims it where nobody vouches for it; None if nobody there is it."""
+    group = finding.subject.partition(":")[2]
+    for name, table in fresh.items():
+        if finding.table not in ("", name) or table.contributor is None:
+            continue
+        for frame in (table.new, table.history):
+            rows = frame.filter(pl.col(group_column("contributor")) == group).head(1)
+            if rows.height:
+                person = str(rows[table.contributor][0])
+                return person, None if group == person else str(rows["_source"][0])
+    return None
 
 
 def _takes(project: Project, finding: Finding, fresh: Mapping[str, Fresh]) -> list[dict[str, Any]]:
@@ -148,27 +172,17 @@ def _takes(project: Project, finding: Finding, fresh: Mapping[str, Fresh]) -> li
     if axis == "batch":
         source, _, number = group.rpartition("/")
         return [{"kind": "batch", "name": source, "batch": int(number)}]
-    found = []
+    found = _person(finding, fresh) if axis == "contributor" else None
+    taken = {"kind": "contributor", "name": project.keys.pseudonym(found[0]), "source": found[1]} if found else {}
+    if taken and not _released(project, taken):
+        return [taken]
+    rows = []
     for name, table in fresh.items():
-        column = group_column(axis)
-        if finding.table not in ("", name) or axis not in table.axes:
-            continue
-        new, old = (frame.filter(pl.col(column) == group) for frame in (table.new, table.history))
-        if axis == "contributor":
-            rows = pl.concat([new, old]).head(1)
-            if rows.is_empty() or table.contributor is None:
-                continue
-            person = str(rows[table.contributor][0])
-            claimed = None if group == person else str(rows["_source"][0])
-            taken = {"kind": "contributor", "name": project.keys.pseudonym(person), "source": claimed}
-            if not _released(project, taken):
-                return [taken]
-            rows = new
-        else:
-            rows = pl.concat([new, old])
-        if rows.height:
-            found.append(_rows(project, name, rows.select(NAME).rows()))
-    return found
+        if finding.table in ("", name) and axis in table.axes:
+            frames = [table.new] if taken else [table.new, table.history]
+            mine = pl.concat([frame.filter(pl.col(group_column(axis)) == group).select(NAME) for frame in frames])
+            rows += [_rows(project, name, mine.rows())] if mine.height else []
+    return rows
 
 
 def _rows(project: Project, table: str, rows: Sequence[tuple[str, int, int]]) -> dict[str, Any]:
@@ -181,25 +195,35 @@ def _released(project: Project, taken: Mapping[str, Any]) -> bool:
     return any(entry.seq in back and entry.body.get("source") == taken["source"] for entry in same)
 
 
-def _takings(entry: Entry) -> list[tuple[str, dict[str, Any]]]:
-    """What the verdicts of a round take out, each with a name of its own."""
+def _takings(entry: Entry) -> dict[str, dict[str, Any]]:
+    """What the verdicts of a round take out, each once, by the finding that asked for it first."""
     findings = [finding for verdict in entry.body["verdicts"] for finding in verdict["findings"]]
-    return [(f"{entry.seq}.{n}.{m}", {**taken, "why": f["message"]}) for n, f in enumerate(findings) for m, taken in enumerate(f["takes"])]
+    found: dict[str, dict[str, Any]] = {}
+    for number, finding in enumerate(findings):
+        for taken in finding["takes"]:
+            if taken not in found.values():
+                found[f"{entry.seq}.{number}.{len(found)}"] = taken
+    return found
+
+
+def _undone(project: Project, entry: Entry) -> dict[str, dict[str, Any]]:
+    """Those of them that nobody has taken out since. What a person put back later was taken out, and stays where he put it."""
+    since = entry.body.get("refused", entry.seq)  # while a round waited, a person may have done some of it
+    done = [taken.body for taken in project.ledger.entries("excluded", after=since)]
+    out = {tuple(body.get(part) for part in _WHAT) for body in done if body["since"] is None}
+    return {name: taken for name, taken in _takings(entry).items() if tuple(taken.get(part) for part in _WHAT) not in out}
 
 
 def _carried_out(project: Project, entry: Entry) -> Judged:
-    done = {taken.body.get("judged_finding") for taken in project.ledger.entries("excluded", after=entry.seq)}
-    takings = _takings(entry)
-    people = _people(project, {taken["name"] for _, taken in takings if taken["kind"] == "contributor"})
-    out = []
-    for name, taken in takings:
-        why = taken.pop("why")
-        if name not in done:
-            subject = Subject(**{**taken, "name": people.get(taken["name"], taken["name"])})
-            answer = take_out(project, subject, why=why, finding=name)
-            out.append({**taken, "rows": answer["rows"], "entry": answer["excluded"]["entry"], "serving": answer["serving"]})
-            failpoint("judge.taken")
     findings = tuple(finding for verdict in entry.body["verdicts"] for finding in verdict["findings"])
+    undone = _undone(project, entry)
+    people = _people(project, {taken["name"] for taken in undone.values() if taken["kind"] == "contributor"})
+    out = []
+    for name, taken in undone.items():
+        subject = Subject(**{**taken, "name": people.get(taken["name"], taken["name"])})
+        answer = take_out(project, subject, why=findings[int(name.split(".")[1])]["message"], finding=name)
+        out.append({**taken, "rows": answer["rows"], "entry": answer["excluded"]["entry"], "serving": answer["serving"]})
+        failpoint("judge.taken")
     return Judged(entry=entry.seq, findings=findings, taken_out=tuple(out))
 
 

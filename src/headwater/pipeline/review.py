@@ -91,7 +91,10 @@ def shown(project: Project, entry: int) -> dict[str, Any]:
 
 
 def confirm(project: Project, entry: int, *, why: str = "") -> dict[str, Any]:
-    """A person agrees with what was taken out: it stays out, and no longer waits for a look."""
+    """A person agrees: with what was taken out, which stays out and no longer waits for a look; or with the gates that refused
+    a round, and the next run does what they ask for and trains on the rest."""
+    if _waits(project, entry):
+        return {"confirmed": {"entry": _passed(project, why, verdicts=True), "refused": entry}}
     _found(project, entry)
     done = project.ledger.append("confirmed", {"excluded": entry, "why": printable(why, 500)})
     return {"confirmed": {"entry": done.seq, "excluded": entry}}
@@ -99,12 +102,25 @@ def confirm(project: Project, entry: int, *, why: str = "") -> dict[str, Any]:
 
 def accept(project: Project, entry: int, *, why: str = "") -> dict[str, Any]:
     """A person lets a refused round pass: the next run trains on it, but for what was taken out otherwise."""
-    last = project.ledger.last("judged")
-    if last is None or last.body["passed"] or last.seq != entry:
+    if not _waits(project, entry):
+        last = project.ledger.last("judged")
         waits = f"that is {last.seq}" if last is not None and not last.body["passed"] else "none does"
         raise UsageError(f"ledger entry {entry} is no round that waits for a person: {waits}")
-    body = {**last.body, "passed": True, "by": "person", "why": printable(why, 500), "verdicts": []}
-    return {"accepted": {"entry": project.ledger.append("judged", body).seq, "refused": entry}}
+    return {"accepted": {"entry": _passed(project, why, verdicts=False), "refused": entry}}
+
+
+def _waits(project: Project, entry: int) -> bool:
+    last = project.ledger.last("judged")
+    return last is not None and last.seq == entry and not last.body["passed"]
+
+
+def _passed(project: Project, why: str, *, verdicts: bool) -> int:
+    """The refused round again, passed by a person, with or without what the gates asked for."""
+    last = project.ledger.last("judged")
+    assert last is not None
+    kept = last.body["verdicts"] if verdicts else []
+    said = {"passed": True, "by": "person", "why": printable(why, 500), "refused": last.seq}
+    return project.ledger.append("judged", {**last.body, **said, "verdicts": kept}).seq
 
 
 def _found(project: Project, entry: int) -> tuple[Exclusion, Entry]:

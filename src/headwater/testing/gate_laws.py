@@ -62,6 +62,13 @@ class GateLaws:
                 people |= {str(name) for column in _naming(one) for name in frame[column].unique()}
         assert people.isdisjoint(_texts(state))
 
+    def test_a_contributor_is_named_by_the_subject_only(self, gate: Gate, evidence: Evidence) -> None:
+        for finding in _asked(gate, evidence).findings:
+            axis, _, group = finding.subject.partition(":")
+            if axis == "contributor":
+                assert group not in finding.message
+                assert group not in set(_texts(finding.evidence))
+
     def test_its_answer_is_about_what_it_was_asked_and_in_its_name(self, gate: Gate, evidence: Evidence) -> None:
         verdict = _asked(gate, evidence)
         assert (verdict.gate, verdict.digest) == (gate.name, PREPARED.digest)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["ALLOWED", "NEAR", "ONNX", "SKOPS", "Ask", "restored", "stored"]
+__all__ = ["ALLOWED", "NEAR", "ONNX", "SKOPS", "Ask", "put_in_order", "restored", "stored"]
 
 ONNX, SKOPS = "model.onnx", "model.skops"
 NEAR = 1e-5
@@ -101,7 +101,36 @@ def _onnx(model: Any, examples: Examples) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = convert_sklearn(model, "classifier", inputs, target_opset=OPSETS, options={id(model.steps[-1][1]): {"zipmap": False}})
+    put_in_order(made)
     return bytes(made.SerializeToString(deterministic=True))
+
+
+def put_in_order(model: Any) -> None:
+    """Sort what an ONNX model lists: nodes each after what it reads and else by what it makes, the rest by name.
+
+    The converter lists nodes that are alike by their place in memory, and what it keeps in sets by chance: the same model
+    would not always give the same bytes.
+    """
+    graph = model.graph
+    waiting = sorted(graph.node, key=lambda node: list(node.output))
+    known = {"", *(one.name for one in graph.input), *(one.name for one in graph.initializer)}
+    done: list[Any] = []
+    while waiting:
+        ready = [node for node in waiting if known.issuperset(node.input)]
+        if not ready:
+            raise ValueError("a node reads what no node makes")
+        known.update(name for node in ready for name in node.output)
+        waiting = [node for node in waiting if not known.issuperset(node.output)]
+        done += ready
+    _listed(graph.node, done)
+    _listed(graph.initializer, sorted(graph.initializer, key=lambda one: str(one.name)))
+    _listed(model.opset_import, sorted(model.opset_import, key=lambda one: str(one.domain)))
+
+
+def _listed(field: Any, items: list[Any]) -> None:
+    copies = [type(item).FromString(item.SerializeToString()) for item in items]
+    del field[:]
+    field.extend(copies)
 
 
 def _onnx_asked(content: bytes, *, margin: bool) -> Ask:
