@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from bench import data
 from bench.budget import Bench, Line, Sizes, millions
-from bench.measure import Used, by_turns, program, run
+from bench.environments import peers, program
+from bench.measure import Used, by_turns, run
 
 __all__ = ["BENCH"]
 
@@ -37,7 +38,7 @@ def _run(sizes: Sizes) -> list[Line]:
 def _peer(name: str, events: int) -> Used:
     out = data.DATA / "out" / name
     shutil.rmtree(out, ignore_errors=True)
-    python = {"python": data.peers()} if name == "collect_dlt" else {}
+    python = {"python": peers()} if name == "collect_dlt" else {}
     used = run(program(name, data.events(events) / "first", out, **python))
     assert used.said["rows"] == events, f"{name} wrote {used.said['rows']} rows of {events}"
     shutil.rmtree(out)

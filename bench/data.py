@@ -1,19 +1,17 @@
-"""Data: simulated events, projects and the peers' environment, made once below bench/ and kept."""
+"""Data: simulated events and projects, made once below bench/ and kept."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-from bench.measure import ROOT, CouldNotRun, Used, headwater, program, run
+from bench.environments import headwater, program, user
+from bench.measure import ROOT, Used, run
 
-__all__ = ["DATA", "collected", "events", "peers", "project", "shop_model"]
+__all__ = ["DATA", "collected", "events", "project", "shop_model"]
 
 HERE = Path(__file__).parent
 DATA = HERE / ".data"
-PEERS = HERE / ".peers"
 SHOP = ROOT / "examples" / "shop"
 
 PIPELINE = """
@@ -95,7 +93,7 @@ def shop_model() -> Path:
     shop.write_text(shop.read_text().replace("trials=20", "trials=2"))
     with (folder / "headwater.toml").open("a") as file:
         file.write("\n[default.serve]\nrate = 1000000\n")
-    run([sys.executable, folder / "get_data.py", folder])
+    run([user(), folder / "get_data.py", folder])
     later = sorted((folder / "data" / "events").glob("*.jsonl"))[-1]
     later.rename(folder / "later")
     run(headwater("run", "-C", folder))
@@ -104,20 +102,3 @@ def shop_model() -> Path:
     run(headwater("promote", "2", "-C", folder))
     (folder / "ready").touch()
     return folder
-
-
-def peers() -> Path:
-    """The Python of the peers' environment, made from bench/peers.txt if it is not there or the pins have changed."""
-    pins, ready = (HERE / "peers.txt").read_text(), PEERS / "ready"
-    python = PEERS / "bin" / "python"
-    if not ready.exists() or ready.read_text() != pins:
-        shutil.rmtree(PEERS, ignore_errors=True)
-        for command in (
-            [sys.executable, "-m", "venv", PEERS],
-            [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", HERE / "peers.txt"],
-        ):
-            done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-            if done.returncode:
-                raise CouldNotRun(f"the peers' environment could not be made: {done.stderr[-300:]}")
-        ready.write_text(pins)
-    return python

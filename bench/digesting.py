@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bench import data
 from bench.budget import Bench, Line, Sizes, millions
-from bench.measure import by_turns, headwater, program, run
+from bench.environments import headwater, program
+from bench.measure import by_turns, run
 
 __all__ = ["BENCH"]
 

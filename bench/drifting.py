@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bench import data
 from bench.budget import Bench, Line, Sizes, millions
-from bench.measure import by_turns, program, run
+from bench.environments import peers, program
+from bench.measure import by_turns, run
 
 __all__ = ["BENCH"]
 
@@ -19,7 +20,7 @@ def _run(sizes: Sizes) -> list[Line]:
     folder = data.DATA / f"drift-{sizes.drift_rows}"
     if not (folder / "current.parquet").exists():
         run(program("drift_data", folder, sizes.drift_rows))
-    python = data.peers()
+    python = peers()
     ours, theirs = by_turns(
         min(sizes.rounds, 2),
         lambda: run(program("drift_headwater", folder)),

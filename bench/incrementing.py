@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bench import data
 from bench.budget import Bench, Line, Sizes, millions
-from bench.measure import headwater, program, run
+from bench.environments import headwater, program
+from bench.measure import run
 
 __all__ = ["BENCH"]
 

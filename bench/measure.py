@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "CouldNotRun", "Used", "by_turns", "headwater", "program", "run"]
+__all__ = ["ROOT", "CouldNotRun", "Used", "by_turns", "run"]
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAMS = Path(__file__).parent / "programs"
 
 
 class CouldNotRun(Exception):
@@ -72,16 +71,6 @@ def _last_json(said: str) -> Mapping[str, Any]:
         if isinstance(value, dict):
             return value
     return {}
-
-
-def headwater(*arguments: str | Path) -> list[str | Path]:
-    """The command line, as a user types it."""
-    return [Path(sys.executable).with_name("headwater"), *arguments]
-
-
-def program(name: str, *arguments: object, python: str | Path = sys.executable) -> list[str | Path]:
-    """One of the programs beside this file."""
-    return [python, PROGRAMS / f"{name}.py", *map(str, arguments)]
 
 
 def by_turns(rounds: int, *each: Callable[[], Used]) -> list[Used]:

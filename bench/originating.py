@@ -6,7 +6,8 @@ import shutil
 
 from bench import data
 from bench.budget import Bench, Line, Sizes, millions
-from bench.measure import program, run
+from bench.environments import program
+from bench.measure import run
 
 __all__ = ["BENCH"]
 

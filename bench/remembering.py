@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bench import data
 from bench.budget import Bench, Line, Sizes, millions
-from bench.measure import headwater, run
+from bench.environments import headwater
+from bench.measure import run
 
 __all__ = ["BENCH"]
 

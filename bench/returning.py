@@ -7,7 +7,8 @@ import time
 
 from bench import data
 from bench.budget import Bench, Line, Sizes
-from bench.measure import CouldNotRun, headwater, run
+from bench.environments import headwater
+from bench.measure import CouldNotRun, run
 from bench.server import api_key, loading, serving
 
 __all__ = ["BENCH"]

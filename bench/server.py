@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.measure import ROOT, CouldNotRun, headwater, program, run
+from bench.environments import headwater, program
+from bench.measure import ROOT, CouldNotRun, run
 
 __all__ = ["api_key", "core", "load", "loading", "serving"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench import data
 from bench.budget import Bench, Line, Sizes
-from bench.measure import headwater, program
+from bench.environments import headwater, program
 from bench.server import api_key, load, serving
 
 __all__ = ["BENCH"]

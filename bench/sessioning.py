@@ -6,7 +6,8 @@ import shutil
 
 from bench import data
 from bench.budget import Bench, Line, Sizes, millions
-from bench.measure import CouldNotRun, Used, by_turns, program, run
+from bench.environments import peers, program
+from bench.measure import CouldNotRun, Used, by_turns, run
 
 __all__ = ["BENCH"]
 
@@ -18,7 +19,7 @@ def _against(peer: str, events: int) -> str:
 
 
 def _run(sizes: Sizes) -> list[Line]:
-    project, python = data.collected(sizes.events), data.peers()
+    project, python = data.collected(sizes.events), peers()
     table = project / "lake" / "tables" / "events"
     ours, polars, pandas = by_turns(
         min(sizes.rounds, 2) if sizes.events > 1_000_000 else sizes.rounds,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from bench.budget import Bench, Line, Sizes
-from bench.measure import by_turns, headwater, run
+from bench.environments import headwater, user
+from bench.measure import by_turns, run
 
 __all__ = ["BENCH"]
 
@@ -16,8 +15,8 @@ MOST_S = 0.25
 def _run(sizes: Sizes) -> list[Line]:
     bare, imported, helped = by_turns(
         5 if sizes.quick else 15,
-        lambda: run([sys.executable, "-c", "pass"]),
-        lambda: run([sys.executable, "-c", "import headwater"]),
+        lambda: run([user(), "-c", "pass"]),
+        lambda: run([user(), "-c", "import headwater"]),
         lambda: run(headwater("--help")),
     )
     return [

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.data import DATA
+from bench.environments import made
 from bench.measure import CouldNotRun
 from bench.poison.interval import wilson
 from bench.poison.line import Run
@@ -26,17 +25,8 @@ FOLDER = DATA / "poison" / "peers"
 
 
 def python() -> Path:
-    """The Python of the peers' environment, made from peers.txt if it is not there or the pins have changed."""
-    pins, ready, program = (HERE / "peers.txt").read_text(), FOLDER / "ready", FOLDER / "bin" / "python"
-    if not ready.exists() or ready.read_text() != pins:
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        install = [program, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", HERE / "peers.txt"]
-        for command in ([sys.executable, "-m", "venv", FOLDER], install):
-            done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-            if done.returncode:
-                raise CouldNotRun(f"the peers' environment could not be made: {done.stderr[-300:]}")
-        ready.write_text(pins)
-    return program
+    """The Python of the peers' environment, by the pins in peers.txt."""
+    return made(FOLDER, (HERE / "peers.txt").read_text(), "-r", HERE / "peers.txt")
 
 
 def _together(program: str, jobs: Sequence[Mapping[str, Any]], processes: int) -> list[dict[str, Any]]:

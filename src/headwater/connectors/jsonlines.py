@@ -97,7 +97,7 @@ class JsonLines:
         try:
             rows = pj.read_json(
                 pa.BufferReader(text),
-                read_options=pj.ReadOptions(block_size=max(4 << 20, 2 * longest), use_threads=high - low > 4 << 20),
+                read_options=pj.ReadOptions(block_size=max(4 << 20, 2 * longest), use_threads=False),
                 parse_options=pj.ParseOptions(explicit_schema=shape.schema, unexpected_field_behavior="error"),
             )
         except (pa.ArrowException, UnicodeDecodeError):

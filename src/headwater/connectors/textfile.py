@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from headwater.collect.source import Chunk, Place, Reject
@@ -10,9 +12,12 @@ from headwater.connectors.blocks import Bytes
 from headwater.connectors.delimited import HEAD
 from headwater.connectors.opened import Opened, fingerprint
 from headwater.connectors.positions import Position
-from headwater.connectors.records import Cut, Format, Limits, Places, parse, shown
+from headwater.connectors.records import Cut, Format, Limits, Parsed, Places, parse, shown
+from headwater.store.prefetch import mapped
 
 __all__ = ["TextFile"]
+
+_AT_ONCE = max(2, min(4, os.cpu_count() or 1))  # blocks that are parsed while the next is cut; each takes about three times its size
 
 
 @dataclass
@@ -41,22 +46,39 @@ class TextFile:
             self.position = replace(self.position, bytes=begin, lines=head[:begin].count(b"\n"))
         if self.position.open:
             yield from self._continued()
-        while not self.left and not self.stream.is_end(self.position.bytes):
-            block = self.stream.at(self.position.bytes, self.limits.block)
-            last = self.stream.is_end(self.position.bytes + len(block))
-            cut = self.form.cut(block, last=last and self.stream.failure is None, grows=self.stream.grows)
-            if cut.taken:
-                yield self._chunk(block, cut, last)
-            elif cut.too_long:
-                yield from self._too_long()
-            else:
-                self.left = len(block) if block.strip() else 0
-                break
+        yield from self._read()
         if self.stream.failure is not None:
             yield self._failed(*self.stream.failure)
 
-    def _chunk(self, block: bytes, cut: Cut, last: bool) -> tuple[Chunk, Position]:
-        parsed = parse(self.form, block, cut, self.limits.part)
+    def _read(self) -> Iterator[tuple[Chunk, Position]]:
+        while not self.left and not self.stream.is_end(self.position.bytes):
+            with closing(mapped(self._parsed, self._cuts(self.position.bytes), at_once=_AT_ONCE)) as pieces:
+                for block, cut, last, parsed in pieces:
+                    if cut.taken:
+                        yield self._chunk(block, cut, last, parsed)
+            if cut.taken:
+                break
+            if not cut.too_long:
+                self.left = len(block) if block.strip() else 0
+                break
+            yield from self._too_long()
+
+    def _cuts(self, at: int) -> Iterator[tuple[bytes, Cut, bool]]:
+        """Blocks from byte `at` on, with where their records are, and whether the file ends with it; up to one that has none."""
+        goes_on = True
+        while goes_on and not self.stream.is_end(at):
+            block = self.stream.at(at, self.limits.block)
+            last = self.stream.is_end(at + len(block))
+            cut = self.form.cut(block, last=last and self.stream.failure is None, grows=self.stream.grows)
+            yield block, cut, last
+            at += cut.taken
+            goes_on = cut.taken > 0 and (cut.full or not last)
+
+    def _parsed(self, piece: tuple[bytes, Cut, bool]) -> tuple[bytes, Cut, bool, Parsed]:
+        block, cut, last = piece
+        return block, cut, last, parse(self.form, block, cut, self.limits.part)
+
+    def _chunk(self, block: bytes, cut: Cut, last: bool, parsed: Parsed) -> tuple[Chunk, Position]:
         rest = block[cut.taken :] if last and not cut.full else b""
         self.left = len(rest) if rest.strip() else 0
         before = self.position

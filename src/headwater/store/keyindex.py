@@ -43,7 +43,7 @@ class KeyIndex:
     def repeated(self, keys: pl.Series) -> pl.Series:
         """A mask over `keys`: true where the key is in the lake already, or earlier in `keys`. Adds all of them."""
         hashes = _hashes(keys)
-        ordered = np.sort(hashes)  # not argsort, which takes twice as long: mostly no key is looked at any further
+        ordered = _sorted(hashes)  # not argsort, which takes longer: mostly no key is looked at any further
         again = ordered[1:][ordered[1:] == ordered[:-1]]
         maybe = ordered[self._sieve[self._slots(ordered)]]
         before = [maybe[run[np.minimum(np.searchsorted(run, maybe), len(run) - 1)] == maybe] for run in self._runs]
@@ -73,7 +73,7 @@ class KeyIndex:
         return (hashes >> np.uint64(64 - self._bits)).view(np.int64)
 
     def _add(self, hashes: Hashes, *, is_sorted: bool = False) -> None:
-        run = hashes if is_sorted else np.sort(hashes)
+        run = hashes if is_sorted else _sorted(hashes)
         keys = len(run) + sum(len(known) for known in self._runs)
         finer = next((bits for bits in SIEVES if 8 * keys <= 1 << bits), SIEVES[-1])
         if finer != self._bits:
@@ -89,3 +89,7 @@ class KeyIndex:
 
 def _hashes(keys: pl.Series) -> Any:
     return keys.hash(0x5EED).to_numpy()
+
+
+def _sorted(hashes: Hashes) -> Any:
+    return pl.Series(hashes).sort().to_numpy()  # a third of the time that NumPy takes where it lacks a vectorised sort
