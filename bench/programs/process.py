@@ -1,4 +1,4 @@
-"""Some steps of a project through `process`, from scratch; says how long it took and what the sessions add up to."""
+"""Some steps of a project through `process`, from scratch or not; says how long it took and, if asked, what the sessions add up to."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ def main(folder: str, *names: str) -> None:
     )
     took = time.perf_counter() - started
     said = {"process_s": round(took, 3), "facts": dict(prepared.facts)}
-    if "sessions" in names:
+    if "--sums" in names:
         sums = prepared.scan(project.lake, "sessions").select(
             rows=pl.len(), views=pl.col("views").sum(), seconds_in_sessions=pl.col("seconds").sum()
         )
