@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from headwater.core.digest import json_digest
@@ -25,6 +25,10 @@ DRAWN = 20.0
 so the rate of another says little, but few rows say little too."""
 LEAST_GROUPS = 8
 """Of fewer past groups nobody can say how unlike each other honest ones are."""
+FEW_CONTRIBUTORS = 4
+"""From so many past contributors on, who lies grossly can be told all the same: honest ones are then taken to be unlike each
+other as they hardly ever are."""
+FEW_RHO = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +124,10 @@ def past(known: Rows, *, classes: int, k: int, key: str, seed: int, pseudonym: C
             tallies = {
                 pseudonym(name): (n, d, e) for name, n, d, e in zip(names, records.tolist(), count.tolist(), expected.tolist(), strict=True)
             }
-        if len(names) >= LEAST_GROUPS:
+        if axis == "contributor" and FEW_CONTRIBUTORS <= len(names) < LEAST_GROUPS:
+            found = fit_spread(count, records, expected)
+            spreads[axis], powers[axis] = replace(found, rho=max(found.rho, FEW_RHO)), 1.0
+        elif len(names) >= LEAST_GROUPS:
             spreads[axis] = fit_spread(count, records, expected)
             powers[axis] = temper(_replayed(count, records, expected, spreads[axis], seed))
             _, (sums, sizes) = by_group(groups, far, np.ones(len(known)))
