@@ -61,23 +61,44 @@ class Adoptions:
 
     def accounts(self, users: Sequence[int]) -> dict[str, int]:
         """The contributors behind some users, with the number of their new rows: those only who wrote for nobody else."""
+        asked = set(users)
+        behind = {name for user in asked for name in self._writers[0].get(user, ())}
+        return {name: rows for name in sorted(behind) for wrote, rows in [self._writers[1][name]] if wrote <= asked}
+
+    @cached_property
+    def _writers(self) -> tuple[dict[int, list[str]], dict[str, tuple[set[int], int]]]:
+        """The contributors of each user's new rows; and of each contributor, for which users he wrote, and how many rows."""
         import polars as pl
 
         column = group_column("contributor")
-        if column not in self.rows.columns or not users:
-            return {}
-        mine = pl.col("u").is_in(pl.Series(sorted(users), dtype=pl.UInt32).implode())
-        found = self.rows.group_by(column).agg(only=mine.all(), rows=pl.len()).filter("only").drop_nulls(column).sort(column)
-        return dict(found.select(column, "rows").iter_rows())
+        if column not in self.rows.columns:
+            return {}, {}
+        found = self.rows.drop_nulls(column).group_by(column).agg(pl.col("u").unique(), rows=pl.len())
+        wrote = {name: (set(users), rows) for name, users, rows in found.iter_rows()}
+        behind: dict[int, list[str]] = {}
+        for name, (users, _) in wrote.items():
+            for user in users:
+                behind.setdefault(user, []).append(name)
+        return behind, wrote
 
     def names(self, users: NDArray[Any], item: int | None = None) -> tuple[RowName, ...]:
         """The names of all new rows of some users; with an item, only those about it."""
-        import polars as pl
+        import numpy as np
 
-        mine = self.rows.filter(pl.col("u").is_in(pl.Series(users, dtype=pl.UInt32).implode()))
+        rows, starts = self._by_user
+        picked = [np.arange(starts[user], starts[user + 1]) for user in np.unique(users).tolist()]
+        places = np.concatenate([np.zeros(0, np.int64), *picked])
         if item is not None:
-            mine = mine.filter(pl.col("i") == item)
-        return tuple(sorted(mine.select(NAME).iter_rows()))
+            places = places[rows["i"].to_numpy()[places] == item]
+        return tuple(sorted(rows[places].select(NAME).iter_rows()))
+
+    @cached_property
+    def _by_user(self) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+        """The new rows, sorted by user, and where those of each begin."""
+        import numpy as np
+
+        rows = self.rows.sort("u")
+        return rows, np.searchsorted(rows["u"].to_numpy(), np.arange(len(self.users) + 1))
 
 
 def adoptions(fresh: Fresh, columns: Columns, axes: Sequence[str]) -> Adoptions:
