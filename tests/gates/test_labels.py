@@ -117,6 +117,14 @@ def test_who_flips_labels_is_quarantined_and_nobody_else(share: float) -> None:
     assert verdict.passed
 
 
+def test_of_few_contributors_who_lies_grossly_is_told_and_nobody_else() -> None:
+    history = rows(1, batches=range(20), contributors=5, each=8)
+    honest = rows(2, batches=range(20, 22), contributors=5, each=16)
+    lying = rows(2, batches=range(20, 22), contributors=5, each=16, spoil=flipped(0.6, bad=1))
+    assert subjects(judged(honest, history)) == set()
+    assert subjects(judged(lying, history)) == {"contributor:c00@feed"}
+
+
 def test_labels_that_all_go_one_way_are_a_flip_and_scattered_ones_are_noise_for_review() -> None:
     one_way = alarms(judged(rows(3, batches=range(20, 40), spoil=flipped(0.6, to=2))))
     scattered = alarms(judged(rows(3, batches=range(20, 40), spoil=flipped(0.6))))

@@ -14,6 +14,7 @@ from headwater.core.errors import Refused, UsageError
 from headwater.pipeline import review
 from headwater.pipeline.judged import last_judged
 from headwater.pipeline.project import Project
+from headwater.pipeline.status import status
 
 Copy = Callable[[Path], Path]
 
@@ -231,11 +232,15 @@ def test_a_refused_round_is_never_trained_on_until_a_person_accepts_it(shop: Pat
     ask(shop, "crash")
     waiting = review.refused(project)
     assert [line["code"] for line in waiting] == ["test.asked"]
+    (problem,) = status(shop)["problems"]
+    assert f"ledger entry {waiting[0]['entry']}" in problem
+    assert "headwater review" in problem
     with pytest.raises(UsageError, match="is no round that waits"):
         review.accept(project, waiting[0]["entry"] + 1)
     review.accept(project, waiting[0]["entry"], why="looked at it")
     assert "anna" in users_in(project, "train")
     assert review.refused(project) == []
+    assert status(shop)["problems"] == []
 
 
 def test_a_person_agrees_with_a_refusal_and_what_the_gates_ask_for_is_done(shop: Path) -> None:

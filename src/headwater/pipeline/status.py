@@ -9,6 +9,7 @@ from headwater.core.errors import HeadwaterError
 from headwater.pipeline.build import all_tables, sources
 from headwater.pipeline.look import last_times
 from headwater.pipeline.project import Project
+from headwater.pipeline.review import exclusions, held_models, refused
 
 __all__ = ["status"]
 
@@ -25,6 +26,7 @@ def status(folder: str | Path = ".", profile: str = "default") -> dict[str, Any]
         "tables": _tables(project),
         "models": _models(project),
         "serving": _serving(project, problems),
+        "review": _review(project, problems),
         "last": last_times(project),
     }
     _sources(project, problems)
@@ -63,6 +65,17 @@ def _serving(project: Project, problems: list[str]) -> dict[str, Any]:
         problems.append(str(error))
         return {"deployment": "refused"}
     return {"model": current.model, "epoch": current.epoch, "reason": current.reason}
+
+
+def _review(project: Project, problems: list[str]) -> dict[str, Any]:
+    """What a person may want to look at. A round that waits for him stops all training: that is a problem."""
+    waits = refused(project)
+    if waits:
+        problems.append(
+            f"the gates refused what is new (ledger entry {waits[0]['entry']}): nothing is trained until a person decides. "
+            "Type: headwater review"
+        )
+    return {"taken_out": len(exclusions(project)), "held_models": len(held_models(project)), "refused_round": bool(waits)}
 
 
 def _sources(project: Project, problems: list[str]) -> None:
