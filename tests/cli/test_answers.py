@@ -71,7 +71,9 @@ def test_what_a_gate_refuses_ends_with_three_and_trains_nothing(never_run: Path,
     assert done.code == 3
     assert "nothing is trained: gate.crashed: RuntimeError in gate looks" in done.err.splitlines()[-1]
     assert Project.open(folder).ledger.last("model") is None
-    assert typed("status", "-C", folder).code == 0
+    status = typed("status", "-C", folder)
+    assert status.code == 1
+    assert "nothing is trained until a person decides. Type: headwater review" in status.out
 
 
 def test_a_model_that_was_changed_is_refused_with_three(ran_twice: Path, copied: Copy) -> None:

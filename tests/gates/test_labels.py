@@ -139,6 +139,23 @@ def test_what_was_accepted_before_is_judged_again_and_rolled_back() -> None:
     assert {(f.subject, f.action) for f in alarms(verdict)} == {(f"contributor:c0{i}@feed", Action.ROLL_BACK) for i in (0, 1)}
 
 
+def test_the_few_marked_rows_of_who_is_not_caught_go_with_those_of_who_is() -> None:
+    def spoil(random: np.random.Generator, owner: NDArray[Any], at: NDArray[Any], kind: NDArray[Any]) -> None:
+        mine = np.isin(owner, (0, 1, 2)) & (kind != 2) & (random.random(len(owner)) < 0.5)  # these are caught by their number …
+        few = np.flatnonzero((owner > 2) & (kind != 2))[::150]  # … and these, one each, are not
+        hit = np.union1d(np.flatnonzero(mine), few)
+        at[hit, 5] = 12.0
+        kind[hit] = 2
+
+    new = rows(7, batches=range(20, 40), spoil=spoil)
+    few = new.filter((pl.col("x5") == 12.0) & ~pl.col("_by_contributor").is_in(["c00@feed", "c01@feed", "c02@feed"]))
+    verdict = judged(new, champion=Nearest())
+    assert {"contributor:c00@feed", "contributor:c01@feed", "contributor:c02@feed"} <= subjects(verdict)
+    taken = {row for f in alarms(verdict) for row in f.rows}
+    assert 0 < few.height < 8
+    assert {tuple(row) for row in few.select("_source", "_batch", "_row").iter_rows()} <= taken
+
+
 def test_a_trigger_that_everybody_seems_to_write_is_taken_out_row_by_row() -> None:
     new = rows(6, batches=range(20, 40), spoil=triggered(0.03))
     poison = {tuple(row) for row in new.filter(pl.col("x5") == 12.0).select("_source", "_batch", "_row").iter_rows()}

@@ -43,13 +43,14 @@ def pockets(case: Case, kept: NDArray[Any]) -> list[Suspicion]:
 
     New rows count as contradicted if either the neighbours or the champion expect another class, however sure. The second look
     sees what began before the snapshot, whoever wrote it: neighbours are not shown rare values, so rows that share one
-    hardly vouch for each other.
+    hardly vouch for each other. Rows of those who are caught already (not `kept`) count, for the few that others wrote would not
+    stand out without them; only the others are named.
     """
     import numpy as np
 
-    new, known = case.rows.new.of(kept), case.known
-    said, before = case.said.of(kept), case.known_said
-    by_champion = said.expect if case.champion is None else case.champion[kept].argmax(axis=1)
+    new, known = case.rows.new, case.known
+    said, before = case.said, case.known_said
+    by_champion = said.expect if case.champion is None else case.champion.argmax(axis=1)
     new_against = (said.given >= 0) & ((said.expect != said.given) | (by_champion != said.given))
     normal = usual(known.points.beyond, known.given, case.classes)
     fresh = (new, np.where(said.expect != said.given, said.expect, by_champion), said.given, new_against)
@@ -59,13 +60,16 @@ def pockets(case: Case, kept: NDArray[Any]) -> list[Suspicion]:
     ]
     found = []
     for when, test, looked in parts:
+        left = np.concatenate([kept, *(np.ones(len(part[0]), dtype=bool) for part in looked[1:])])
         beyond = np.concatenate([part[0].points.beyond for part in looked])
         expect, given, against = (np.concatenate([part[i] for part in looked]) for i in (1, 2, 3))
         names = [name for part in looked for name in part[0].names(np.ones(len(part[0]), dtype=bool))]
         for pocket in find_pockets(beyond, expect, given, against, normal, case.classes):
             if pocket.p >= WORTH:
                 continue
-            rows = tuple(sorted(names[i] for i in np.flatnonzero(pocket.rows).tolist()))
+            rows = tuple(sorted(names[i] for i in np.flatnonzero(pocket.rows & left).tolist()))
+            if not rows:
+                continue
             numbers: dict[str, Fact] = {
                 "class": case.rows.classes[pocket.given],
                 "feature": case.rows.numbers[pocket.feature],
