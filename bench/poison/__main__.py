@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.poison.side import ONE_THREAD
@@ -36,8 +36,12 @@ def main() -> int:
     def stem(name: str) -> str:
         return f"poison-{name}{'-quick' if run.quick else ''}{'-tuning' if run.first < 1_000 else ''}"
 
-    found, failed = run_each(asked.names or list(MEASURES), lambda name: MEASURES[name].run(run), stem, vars(run))
-    _draw(found, stem, asked.plots)
+    def measured(name: str) -> Sequence[Line]:
+        lines = MEASURES[name].run(run)
+        _draw(name, lines, stem(name), asked.plots)
+        return lines
+
+    found, failed = run_each(asked.names or list(MEASURES), measured, stem, vars(run))
     lines = [line for some in found.values() for line in some]
     about = f"{machine()}; seeds {run.first} to {run.chosen[-1]}{'; quick: too few to quote' if run.quick else ''}"
     if asked.output == "json":
@@ -60,13 +64,13 @@ def _run_of(asked: argparse.Namespace) -> Run:
     )
 
 
-def _draw(found: Mapping[str, Sequence[Line]], stem: Callable[[str], str], to: Path | None) -> None:
-    for name, lines in found.items():
-        for file, drawing in plots.drawn(name, lines).items():
-            (RESULTS / f"{stem(name)}-{file}.svg").write_text(drawing)
-            if to is not None:
-                to.mkdir(parents=True, exist_ok=True)
-                (to / f"gate-{file}.svg").write_text(drawing)
+def _draw(name: str, lines: Sequence[Line], stem: str, to: Path | None) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    for file, drawing in plots.drawn(name, lines).items():
+        (RESULTS / f"{stem}-{file}.svg").write_text(drawing)
+        if to is not None:
+            to.mkdir(parents=True, exist_ok=True)
+            (to / f"gate-{file}.svg").write_text(drawing)
 
 
 def _arguments() -> argparse.Namespace:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import polars as pl
 import pytest
+from tests.deploy.popular import Popular
 from tests.train.training import opened
 
 from headwater.core.errors import UsageError
 from headwater.deploy.deployment import Deployments, pointer_path
+from headwater.deploy.door import Door
 from headwater.deploy.rest import create_app
 from headwater.deploy.serving import Serving
 from headwater.deploy.spool import Spool
@@ -40,10 +43,10 @@ class Clinic:
         deployments.promote("clinic", model=self.model.uri, digest=self.model.digest, version=str(self.model.version))
         self.loaded = load_served(self.registry, deployments.current("clinic"))
         self.fitted = fitted
-        serving = Serving(pointer_path(folder / "deployments", "clinic"), ledger.keys, lambda one: load_served(self.registry, one))
-        serving.start()
+        self.serving = Serving(pointer_path(folder / "deployments", "clinic"), ledger.keys, lambda one: load_served(self.registry, one))
+        self.serving.start()
         self.spool = Spool(folder / "spool")
-        self.app = create_app(serving, keys=ledger.keys, spool=self.spool, auth="none")
+        self.app = create_app(self.serving, keys=ledger.keys, spool=self.spool, auth="none")
 
     def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """One request to the application, without a socket in between."""
@@ -90,6 +93,25 @@ def test_rows_get_a_label_with_probabilities_and_are_logged(clinic: Clinic) -> N
         assert set(one) == {"prediction_id", "label", "probabilities"}
         (row,) = [row for row in clinic.logged() if row["prediction_id"] == one["prediction_id"]]
         assert (row["user"], row["items"][0], row["scores"][0], row["k"]) == ("u1", one["label"], max(shares), 3)
+
+
+@pytest.mark.parametrize("path", ["/predict", "/v2/models/clinic/infer"])
+def test_rows_are_classified_by_the_model_they_were_read_for_whatever_is_deployed_meanwhile(
+    clinic: Clinic, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = clinic.serving.now
+    assert before is not None
+    other = replace(before, predictor=Popular("2", "sha256:2", ("milk",)), deployment=replace(before.deployment, version="2", epoch=2))
+    admit = Door.pace
+
+    def deployed_meanwhile(door: Door, *asked: Any, **more: Any) -> None:
+        admit(door, *asked, **more)
+        monkeypatch.setattr(clinic.serving, "now", other)
+
+    monkeypatch.setattr(Door, "pace", deployed_meanwhile)
+    answer = clinic.ask("POST", path, {"rows": [ROW]} if path == "/predict" else {"inputs": tensors([ROW])})
+    assert answer.status_code == 200, answer.text
+    assert "1" in (answer.json().get("version"), answer.json().get("model_version"))
 
 
 def test_feedback_says_which_class_was_true(clinic: Clinic) -> None:

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 
 from headwater.core.names import printable
 from headwater.deploy.bounds import Ask, Limits, check_id, check_ids, check_k, read_json
+from headwater.deploy.deployment import Deployment
 from headwater.deploy.door import Caller
 from headwater.deploy.predictor import RowPredictor, is_row_predictor
 from headwater.deploy.rows import class_tensors, row_inputs, row_outputs, tensor_rows
@@ -83,11 +84,12 @@ def add_inference(app: FastAPI, service: Service, server_version: str) -> None:
     async def infer(request: Request, model: str, version: str | None = None) -> Response:
         caller = service.door.admit(request, "predict")
         body = await read_json(request, service.limits, wrong=400)
-        now = _served(service, model, version).predictor
+        served = _served(service, model, version)
+        now = served.predictor
         outputs = row_outputs(now.labels) if is_row_predictor(now) else _OUTPUTS
         wanted, name = _wanted(body, outputs), _request_id(body)
         if is_row_predictor(now):
-            made, tensors = await _classified(service, caller, body, now)
+            made, tensors = await _classified(service, caller, body, served.deployment, now)
         else:
             made, tensors = _recommended(service, caller, body)
         about = {"model_name": model, "model_version": made[0].deployment.version}
@@ -103,11 +105,11 @@ def _recommended(service: Service, caller: Caller, body: dict[str, Any]) -> tupl
 
 
 async def _classified(
-    service: Service, caller: Caller, body: dict[str, Any], model: RowPredictor
+    service: Service, caller: Caller, body: dict[str, Any], deployment: Deployment, model: RowPredictor
 ) -> tuple[list[Made], list[dict[str, Any]]]:
     rows = tensor_rows(body, model.features, service.limits)
     service.door.pace(caller, None, cost=rows.height)
-    made = await asyncio.to_thread(service.classify, rows)
+    made = await asyncio.to_thread(service.classify, deployment, model, rows)
     return made, class_tensors(made, model.labels)
 
 

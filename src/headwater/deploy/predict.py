@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from headwater.deploy.bounds import read_json
 from headwater.deploy.direct import Direct
+from headwater.deploy.predictor import is_row_predictor
 from headwater.deploy.rows import parse_rows
 from headwater.deploy.schemas import ROWS, described
 from headwater.deploy.service import Made, Service, answer
@@ -23,14 +24,15 @@ def add_predict(app: FastAPI, service: Service) -> None:
     async def predict(request: Request) -> Response:
         caller = service.door.admit(request, "predict")
         body = await read_json(request, service.limits)
-        model = service.row_predictor()
-        if model is None:
+        served = service.served()
+        model = served.predictor
+        if not is_row_predictor(model):
             raise HTTPException(404, "the model that serves here recommends: POST /recommend")
         rows, user = parse_rows(body, model.features, service.limits)
         service.door.pace(caller, user, cost=rows.height)
-        made = await asyncio.to_thread(service.classify, rows, user)
-        first = made[0].deployment
-        about = {"model": first.name, "version": first.version, "epoch": first.epoch}
+        made = await asyncio.to_thread(service.classify, served.deployment, model, rows, user)
+        by = served.deployment
+        about = {"model": by.name, "version": by.version, "epoch": by.epoch}
         return answer({**about, "predictions": [_told(one) for one in made]})
 
     about = described(ROWS, "predict") | {"summary": "Tell the classes of rows, with probabilities", "tags": ["predict"]}

@@ -19,7 +19,7 @@ from headwater.deploy.deployment import Deployment
 from headwater.deploy.door import Door
 from headwater.deploy.metrics import Metrics
 from headwater.deploy.prediction_id import PredictionIds
-from headwater.deploy.predictor import RowPredictor, is_recommender, is_row_predictor
+from headwater.deploy.predictor import RowPredictor, is_recommender
 from headwater.deploy.serving import Served, Serving
 from headwater.deploy.spool import Spool
 
@@ -60,7 +60,7 @@ class Service:
 
         A prediction that failed is logged with no items, so that monitoring sees it.
         """
-        served = self._served()
+        served = self.served()
         predictor = served.predictor
         if not is_recommender(predictor):
             raise HTTPException(404, "the model that serves here tells classes: POST /predict")
@@ -84,21 +84,15 @@ class Service:
         self.metrics.predictions.inc(len(rows))
         return made
 
-    def row_predictor(self) -> RowPredictor | None:
-        """The classifier that serves, or None if what serves recommends. Raises a 503 before a model is there."""
-        predictor = self._served().predictor
-        return predictor if is_row_predictor(predictor) else None
+    def classify(self, deployment: Deployment, predictor: RowPredictor, rows: pl.DataFrame, user: str | None = None) -> list[Made]:
+        """Tell the classes of rows that have its features, and log them in one write. Raises a 500 if it fails.
 
-    def classify(self, rows: pl.DataFrame, user: str | None = None) -> list[Made]:
-        """Tell the classes of rows that have its features, and log them in one write. Raises a 503 or a 500 as `predict` does.
-
-        Logged as a recommendation of classes: all of them in `items`, likeliest first; so feedback may say which was true.
+        By the deployment whose features the rows were read by, whatever serves meanwhile. Logged as a recommendation of
+        classes: all of them in `items`, likeliest first; so feedback may say which was true.
         """
-        served = self._served()
         started = time.perf_counter_ns()
         try:
-            assert is_row_predictor(served.predictor)
-            told = served.predictor.classify(rows)
+            told = predictor.classify(rows)
             answers = [([name for name, _ in one.best], [share for _, share in one.best], one.radius) for one in told]
         except Exception as error:  # noqa: BLE001 - a model's fault is ours, not the caller's; he sees no traceback
             _LOG.error("the model raised %s: %s", type(error).__name__, printable(str(error)))
@@ -107,7 +101,7 @@ class Service:
         took = (time.perf_counter_ns() - started) // 1000
         for items, scores, radius in answers:
             ask = Ask(user, [], min(len(items), _MOST_NAMED))
-            one, row = self._named(served.deployment, ask, items[:_MOST_NAMED], scores[:_MOST_NAMED])
+            one, row = self._named(deployment, ask, items[:_MOST_NAMED], scores[:_MOST_NAMED])
             row["latency_us"] = took
             made.append(Made(one.prediction_id, one.deployment, items, scores, radius))
             logged.append(row)
@@ -118,7 +112,8 @@ class Service:
         self.metrics.predictions.inc(len(made))
         return made
 
-    def _served(self) -> Served:
+    def served(self) -> Served:
+        """What serves now. Raises a 503 before a model is there."""
         served = self.serving.now
         if served is None:
             raise HTTPException(503, "no model is deployed yet", {"retry-after": "1"})

@@ -41,9 +41,9 @@ def attacked(project: Project, attack: ModuleType, tell: Tell) -> dict[str, Any]
     """
     noted = project.profile.root / "arriving" / "attack.json"
     story: dict[str, Any] = json.loads(noted.read_text()) if noted.exists() else {}
-    for part in (_chosen, _without_gates, _with_gates):
-        if part.__name__ not in story:
-            story[part.__name__] = part(project, attack, story)
+    for name, part in _PARTS.items():
+        if name not in story:
+            story[name] = part(project, attack, story)
             write_whole(noted, json.dumps(story).encode())
     told = {name: value for part in story.values() for name, value in part.items()}
     _tell(told, tell, project.profile.root)
@@ -57,7 +57,7 @@ def _chosen(project: Project, attack: ModuleType, story: Mapping[str, Any]) -> d
 
 def _without_gates(project: Project, attack: ModuleType, story: Mapping[str, Any]) -> dict[str, Any]:
     """The attack arrives, and a copy of the shop learns from it."""
-    chosen = story["_chosen"]
+    chosen = story["chosen"]
     after = datetime.fromisoformat(chosen["after"])
     attack.push(project.profile.root / "data", target=chosen["target"], popular=chosen["popular"], after=after)
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +86,7 @@ def _with_gates(project: Project, attack: ModuleType, story: Mapping[str, Any]) 
         "rows": all_of[True],
         "rows_taken_out": all_of[True] - kept[True],
         "others_rows_taken_out": all_of[False] - kept[False],
-        "place_with_gates": _place(project, turn.model or _serving(project), story["_chosen"]["target"]),
+        "place_with_gates": _place(project, turn.model or _serving(project), story["chosen"]["target"]),
         "findings": [{name: finding[name] for name in ("code", "action", "message")} for finding in findings],
         "evidence": shown(project, taken[0].seq).get("evidence", {}) if taken else {},
         "entry": taken[0].seq if taken else None,
@@ -161,10 +161,11 @@ def _tell(story: dict[str, Any], tell: Tell, folder: Path) -> None:
         first = next(f["message"] for f in story["findings"] if (f["code"], f["action"]) == (code, action))
         tell(f"   {code} → {action} ×{count}: {first}")
     out, others = story["rows_taken_out"], story["others_rows_taken_out"]
-    tell(
-        f"   Taken out: {out} of the attack's {story['rows']} rows ({story['accounts_taken_out']} accounts whole), {others} of others, each"
-    )
+    tell(f"   Taken out: {out} of the attack's {story['rows']} rows ({story['accounts_taken_out']} accounts whole), {others} of others,")
     tell(f"   each to be released again. The evidence: headwater review {story['entry']} -C {folder}")
     took, again = late["seconds_to_clean"], late["seconds_to_retrain"]
     tell(f"10. Found late, in that copy: exclude {late['subject']} put {late['serving']} to work again in {took:.2f} s;")
     tell(f"   trained again without it in {again:.1f} s, the item is at place {late['place_after']}.")
+
+
+_PARTS = {"chosen": _chosen, "without_gates": _without_gates, "with_gates": _with_gates}

@@ -43,10 +43,9 @@ class Judged:
 
     def summary(self) -> str:
         """One line for a person."""
-        rows = sum(taken["rows"] for taken in self.taken_out)
         found = sum(finding["severity"] != "note" for finding in self.findings)
         notes = f"{len(self.findings) - found} notes" if len(self.findings) > found else "nothing suspicious"
-        return f"{found} findings, {rows:,} rows taken out (headwater review)" if found else notes
+        return f"{found} findings, {len(self.taken_out):,} exclusions (headwater review)" if found else notes
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; contributors by pseudonym, as the ledger has them."""
