@@ -11,6 +11,9 @@ export PYTHONDONTWRITEBYTECODE =
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
+services: ## The servers that the connectors' tests use, as far as pip, npm and (as root) apt have them
+	PYTHON=$(PYTHON) tests/services.sh
+
 demo: $(READY) ## The shop, end to end, on real data
 	$(BIN)/headwater demo shop
 
@@ -51,4 +54,4 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
-.PHONY: help demo test check lint fmt types arch docs bench bench-poison clean
+.PHONY: help services demo test check lint fmt types arch docs bench bench-poison clean

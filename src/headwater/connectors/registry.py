@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from headwater.collect.source import Cursor, Source
+    from headwater.store.sink import Sink
 
-__all__ = ["CONNECTORS", "Connector", "open_source", "schemes", "span"]
+__all__ = ["CONNECTORS", "SINKS", "Connector", "open_sink", "open_source", "schemes", "span"]
 
 ENTRY_POINTS = "headwater.connectors"
 
@@ -32,15 +33,16 @@ CONNECTORS = {
     "": Connector("headwater.connectors.files:FilesSource"),
     "file": Connector("headwater.connectors.files:FilesSource"),
 }
-"""Scheme → connector. A url without a scheme is a path. Other packages add rows by entry points of the group
+"""Scheme → source. A url without a scheme is a path. Other packages add rows by entry points of the group
 `headwater.connectors`: the entry's name is the scheme, its value the class."""
+
+SINKS: dict[str, Connector] = {}
+"""Scheme → sink: a class called with `(name, url, root=)`. Others add rows by entry points of the group `headwater.sinks`."""
 
 
 def schemes() -> dict[str, Connector]:
-    """All connectors by scheme: ours, and those that installed packages add. Ours cannot be replaced."""
-    from importlib.metadata import entry_points
-
-    return {entry.name: Connector(entry.value) for entry in entry_points(group=ENTRY_POINTS)} | CONNECTORS
+    """All sources by scheme: ours, and those that installed packages add. Ours cannot be replaced."""
+    return _added(ENTRY_POINTS) | CONNECTORS
 
 
 def open_source(url: str, *, name: str, schema: pa.Schema | None, root: Path) -> Source:
@@ -48,23 +50,43 @@ def open_source(url: str, *, name: str, schema: pa.Schema | None, root: Path) ->
 
     Raises `UsageError` for a scheme nobody knows, `MissingExtra` with what to type if its library is not installed.
     """
-    scheme = url.partition("://")[0] if "://" in url else ""
+    scheme = _scheme(url)
     connector = CONNECTORS.get(scheme) or schemes().get(scheme)
     if connector is None:
         known = [one for one in schemes() if one]
         raise UsageError(f"source {name}: no connector knows the scheme {scheme!r}. {did_you_mean(scheme, known)}")
-    made: Source = _load(connector, name)(name, url, schema=schema, root=root)
+    made: Source = _load(connector, f"source {name}")(name, url, schema=schema, root=root)
     return made
 
 
-def _load(connector: Connector, name: str) -> Any:
+def open_sink(url: str, *, name: str, root: Path) -> Sink:
+    """The sink that `url` names. Raises as `open_source` does."""
+    scheme = _scheme(url)
+    known = _added("headwater.sinks") | SINKS
+    if scheme not in known:
+        raise UsageError(f"sink {name}: nothing writes to the scheme {scheme!r}. {did_you_mean(scheme, [one for one in known if one])}")
+    made: Sink = _load(known[scheme], f"sink {name}")(name, url, root=root)
+    return made
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0] if "://" in url else ""
+
+
+def _added(group: str) -> dict[str, Connector]:
+    from importlib.metadata import entry_points
+
+    return {entry.name: Connector(entry.value) for entry in entry_points(group=group)}
+
+
+def _load(connector: Connector, who: str) -> Any:
     module, _, attribute = connector.where.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except ImportError as error:
         if connector.extra is None:
-            raise UsageError(f"source {name}: its connector {connector.where} does not load: {error}") from error
-        raise MissingExtra(f"source {name} needs {error.name}. Type: pip install 'headwater[{connector.extra}]'") from error
+            raise UsageError(f"{who}: its connector {connector.where} does not load: {error}") from error
+        raise MissingExtra(f"{who} needs {error.name}. Type: pip install 'headwater[{connector.extra}]'") from error
 
 
 def span(before: Cursor | None, after: Cursor | None) -> list[dict[str, Any]]:

@@ -21,9 +21,11 @@ class Blobs:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def put(self, content: bytes) -> str:
-        """Keep `content`; returns its digest. Keeping it again changes nothing."""
-        digest = bytes_digest(content)
+    def put(self, content: bytes, digest: str | None = None) -> str:
+        """Keep `content`; returns its digest. Keeping it again changes nothing. Raises `DataError` if `digest` is another's."""
+        named, digest = digest, bytes_digest(content)
+        if named not in (None, digest):
+            raise DataError(f"a blob was given as {named}, but its bytes are {digest}")
         path = self.path(digest)
         if not path.exists():
             write_whole(path, content)

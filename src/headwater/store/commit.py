@@ -15,12 +15,14 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from headwater.collect.source import Chunk, Cursor, Reject, Source
+from headwater.collect.source import Acknowledging, Chunk, Cursor, Reject, Source
+from headwater.collect.steady import Patience, steadily
 from headwater.collect.table import Table
 from headwater.core.digest import chunk_digests, merkle_root, table_digest
 from headwater.core.failpoint import failpoint
 from headwater.core.files import locked
 from headwater.ledger.entries import Entry, Ledger
+from headwater.store.blobs import Blobs
 from headwater.store.keyindex import KeyIndex
 from headwater.store.lake import Lake
 from headwater.store.prefetch import prefetched
@@ -75,9 +77,11 @@ class Collector:
         self.contract = table.checked()
         self.batch_rows = batch_rows
         self.wait_s = 5.0  # how long to wait for another collector of this table
+        self.patience = Patience()
         self.ledger = ledger
         self.rows = lake.table(f"tables/{table.name}")
         self.rejected = lake.table(f"rejected/{table.name}")
+        self.blobs = Blobs(lake.root / "blobs")
         self.staged = lake.root / "staged"
 
     def prepare(self) -> None:
@@ -87,16 +91,18 @@ class Collector:
     def collect(self, source: Source, *, progress: Callable[[int], None] | None = None) -> Collected:
         """Take everything that came to `source` since last time.
 
-        Raises `Retryable` if another process is collecting into this table, and what the source raises; what was
-        committed before stays.
+        Raises `Retryable` if another process is collecting into this table or the source stays away, and what else the
+        source raises; what was committed before stays. A source that wants to know is told what is kept.
         """
         batches = rows = rejected = 0
         with locked(self.staged / f"{self.table.name}.lock", f"table {self.table.name}", wait_s=self.wait_s):
             number, cursor = self._recover(source.name)
+            _acknowledge(source, cursor)  # it may not have been told, if the process was killed
             index = KeyIndex(self.rows, self.table.key)
             for batch in prefetched(self._batches(source, cursor, index)):
                 number += 1
                 done = self._commit(source.name, number, batch)
+                _acknowledge(source, batch.cursor)
                 batches, rows, rejected = batches + 1, rows + done["rows"], rejected + done["rejected"]
                 if progress:
                     progress(done["rows"] + done["rejected"])
@@ -105,7 +111,9 @@ class Collector:
     def _batches(self, source: Source, cursor: Cursor | None, index: KeyIndex) -> Iterator[_Batch]:
         batch = _Batch()
         extra = self._extra_types()
-        for chunk in prefetched(source.read(after=cursor)):  # read, judge and write at once, each on a thread of its own
+        for chunk in prefetched(steadily(source, cursor, self.patience)):  # read, judge and write at once, each on a thread of its own
+            for digest, content in chunk.blobs.items():
+                self.blobs.put(content, digest)
             frame, rejects = self._judged(chunk, index, extra)
             batch.add(frame, rejects, chunk)
             if batch.full(self.batch_rows):
@@ -206,6 +214,11 @@ class Collector:
             with pa.ipc.new_file(sink, REJECT_SCHEMA) as writer:
                 writer.write_table(_numbered(rejects, source, number).select(REJECT_SCHEMA.names))
             write_whole(self._staged(source, number), sink.getvalue().to_pybytes())
+
+
+def _acknowledge(source: Source, cursor: Cursor | None) -> None:
+    if cursor is not None and isinstance(source, Acknowledging):
+        source.acknowledge(cursor)
 
 
 def stored_table(frame: pl.DataFrame) -> pa.Table:
